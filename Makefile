@@ -1,0 +1,61 @@
+# Everything here needs Go, git and make; what else it takes is installed or built into .cache.
+
+CACHE   := $(CURDIR)/.cache
+TOOLS   := $(CACHE)/tools
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+
+GOLANGCI_LINT := $(TOOLS)/golangci-lint-v2.15.0
+WORKFLOWCHECK := $(TOOLS)/workflowcheck-v0.6.0
+
+export CGO_ENABLED ?= 0
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## list what can be made
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: build
+build: ## bin/worker, bin/starter and bin/local
+	@echo "building bin/worker and bin/starter"
+	@go build -trimpath -ldflags '-X main.version=$(VERSION)' -o bin/ ./worker ./starter
+	@echo "building bin/local (Temporal with its Web UI is in it: minutes the first time)"
+	@cd deployments/local && go build -trimpath -o ../../bin/local .
+
+.PHONY: demo
+demo: build ## the main job on a local stack; ONCE=1 checks each step and ends
+	@bin/local demo $(if $(ONCE),--once) --cache-dir $(CACHE) --bin-dir bin
+
+.PHONY: test
+test: build ## all tests, on real API servers, Git and Temporal
+	@bin/local assets --cache-dir $(CACHE) >/dev/null
+	go test -timeout 20m ./...
+	cd deployments/local && go test -timeout 20m ./...
+
+.PHONY: race
+race: build ## the tests of the product with the race detector (needs a C compiler)
+	@bin/local assets --cache-dir $(CACHE) >/dev/null
+	CGO_ENABLED=1 go test -race -timeout 30m ./...
+
+.PHONY: lint
+lint: $(GOLANGCI_LINT) $(WORKFLOWCHECK) ## formatting, golangci-lint and Temporal's workflowcheck
+	$(GOLANGCI_LINT) run ./...
+	cd deployments/local && $(GOLANGCI_LINT) run ./...
+	$(WORKFLOWCHECK) ./workflows/...
+
+.PHONY: bench
+bench: build ## benchmarks of the parts that a tick is made of
+	@bin/local assets --cache-dir $(CACHE) >/dev/null
+	go test -run '^$$' -bench . -benchmem -timeout 30m ./...
+
+# Tools are built with the Go of this machine, once per version.
+$(GOLANGCI_LINT):
+	$(call install,github.com/golangci/golangci-lint/v2/cmd/golangci-lint)
+$(WORKFLOWCHECK):
+	$(call install,go.temporal.io/sdk/contrib/tools/workflowcheck)
+
+# install builds the command of a package into the target's path, whose name ends in the version.
+define install
+	@echo "building $(notdir $@)"
+	@mkdir -p $(TOOLS) && GOBIN=$@.d go install $(1)@$(lastword $(subst -v, v,$(notdir $@))) && mv $@.d/$(notdir $(1)) $@ && rmdir $@.d
+endef
