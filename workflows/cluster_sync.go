@@ -1,0 +1,198 @@
+package workflows
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"go.temporal.io/sdk/temporal"
+	"go.temporal.io/sdk/workflow"
+)
+
+// ClusterSync keeps one cluster and one branch in step until it is canceled. It is started with a State
+// that holds only a Config; later runs get what the one before carried over. No error of an activity
+// ends it: the error is shown in the status and the work is tried again at the next tick.
+func ClusterSync(ctx workflow.Context, state State) error {
+	s := &clusterSync{state: state, interrupt: func() {}}
+	if err := s.registerMessages(ctx); err != nil {
+		return err
+	}
+	workflow.Go(ctx, s.listen)
+	for {
+		s.wake = false
+		if s.state.running() {
+			s.tick(ctx)
+		}
+		if err := s.publish(ctx); err != nil {
+			return err
+		}
+		if continueSuggested(ctx) {
+			return s.continueAsNew(ctx)
+		}
+		if err := s.wait(ctx); err != nil {
+			return err
+		}
+	}
+}
+
+// clusterSync is one run of ClusterSync.
+type clusterSync struct {
+	state State
+
+	wake    bool // a message asks for a tick now
+	ticking bool
+	leaving bool // the run is about to continue as new
+	took    time.Duration
+	signals []signal
+	// interrupt cancels the running tick.
+	interrupt func()
+	// published are the search attributes as the server knows them.
+	published attributes
+}
+
+// tick compares the two sides once and makes them agree in the direction of the strategy.
+func (s *clusterSync) tick(ctx workflow.Context) {
+	began := workflow.Now(ctx)
+	ctx, s.interrupt = workflow.WithCancel(ctx)
+	s.ticking = true
+	err := s.sync(ctx, s.state.Config)
+	if err != nil && !temporal.IsCanceledError(err) {
+		s.failed(ctx, err)
+	}
+	s.interrupt()
+	s.interrupt = func() {}
+	s.ticking = false
+	s.state.Ticks++
+	s.took = workflow.Now(ctx).Sub(began)
+}
+
+// sync is the work of a tick under the configuration that it began with. Messages may change the state
+// in the middle; those that change the rules cancel the context.
+func (s *clusterSync) sync(ctx workflow.Context, config Config) error {
+	exported, fetched, err := look(ctx, config)
+	if err != nil {
+		return err
+	}
+	s.state.observe(exported)
+	if exported.StaleSince != nil {
+		return temporal.NewApplicationError(exported.StaleMessage, ClusterUnreachable)
+	}
+	now := workflow.Now(ctx)
+	switch settled := s.state.settledFor(config, exported.Tree, fetched.Revision); {
+	case settled && !s.state.retryDue(now):
+		s.state.agree(now)
+		return nil
+	case !settled:
+		s.state.behind(now)
+	}
+	if config.Strategy == Push {
+		return s.push(ctx, config, fetched.Revision)
+	}
+	return s.pull(ctx, config, fetched.Revision)
+}
+
+// look reads both sides at the same time.
+func look(ctx workflow.Context, config Config) (exported ExportResult, fetched FetchResult, err error) {
+	export := execute(ctx, ExportActivity, "read what changed in "+config.Cluster, ExportInput{config})
+	fetch := execute(ctx, FetchActivity, "read the tip of "+config.Branch, FetchInput{config})
+	err = errors.Join(export.Get(ctx, &exported), fetch.Get(ctx, &fetched))
+	return exported, fetched, err
+}
+
+// push makes Git equal to the cluster.
+func (s *clusterSync) push(ctx workflow.Context, config Config, revision string) error {
+	input := CommitInput{Config: config, Revision: revision, Settled: s.state.Settled}
+	var result CommitResult
+	if err := execute(ctx, CommitActivity, "store "+config.Cluster+" in "+config.Branch, input).Get(ctx, &result); err != nil {
+		return err
+	}
+	now := workflow.Now(ctx)
+	s.state.Failed, s.state.FailedCount, s.state.Pending = nil, 0, Pending{}
+	s.state.Tracked = []string{result.Revision}
+	s.state.settle(now, Settled{Revision: result.Revision, Tree: result.Tree, Scope: config.Scope()})
+	s.state.record(Record{Time: now, Direction: Push, Revision: result.Revision, Changes: result.Changes})
+	return nil
+}
+
+// pull makes the cluster equal to Git.
+func (s *clusterSync) pull(ctx workflow.Context, config Config, revision string) error {
+	if revision == "" {
+		return temporal.NewApplicationError(fmt.Sprintf(
+			"branch %q is not in %s: create it, or enrol with another branch", config.Branch, config.Repository), BranchNotFound)
+	}
+	input := ApplyInput{Config: config, Revision: revision, Tracked: s.state.Tracked, Approved: s.state.Approved}
+	if s.state.FailedCount == 0 {
+		input.Settled = s.state.Settled
+	}
+	var result ApplyResult
+	if err := execute(ctx, ApplyActivity, "apply "+short(revision)+" to "+config.Cluster, input).Get(ctx, &result); err != nil {
+		return err
+	}
+	now := workflow.Now(ctx)
+	s.state.applied(now, result)
+	s.state.settle(now, Settled{Revision: revision, Tree: result.Tree, Scope: config.Scope()})
+	s.state.record(Record{Time: now, Direction: Pull, Revision: revision, Changes: result.Changes})
+	return nil
+}
+
+// failed notes a tick that could not do its work. Somebody else moving the branch is no problem: the
+// next tick plans again, at once unless it has happened several times in a row.
+func (s *clusterSync) failed(ctx workflow.Context, err error) {
+	s.state.fail(err)
+	if s.state.Problem.Reason == RemoteMoved && s.state.Streak <= maxReplans {
+		s.state.Problem = nil
+		s.wake = true
+		return
+	}
+	workflow.GetLogger(ctx).Warn("Tick failed", "reason", s.state.Problem.Reason, "message", s.state.Problem.Message)
+}
+
+const maxReplans = 3
+
+// execute starts an activity. Its attempts in a row are few, because the next tick tries again too.
+func execute(ctx workflow.Context, activity, summary string, input any) workflow.Future {
+	return workflow.ExecuteActivity(workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
+		StartToCloseTimeout: time.Hour,
+		HeartbeatTimeout:    30 * time.Second,
+		WaitForCancellation: true,
+		Summary:             summary,
+		RetryPolicy: &temporal.RetryPolicy{
+			InitialInterval:    time.Second,
+			BackoffCoefficient: 2,
+			MaximumInterval:    5 * time.Second,
+			MaximumAttempts:    3,
+		},
+	}), activity, input)
+}
+
+// wait lasts until the next tick is due or a message asks for it. Without a strategy, or paused, there
+// is no next tick and no timer.
+func (s *clusterSync) wait(ctx workflow.Context) error {
+	if !s.state.running() {
+		return workflow.Await(ctx, func() bool { return s.wake || continueSuggested(ctx) })
+	}
+	pause := s.state.pauseAfter(s.took)
+	if s.state.RetryAt != nil {
+		pause = min(pause, max(s.state.RetryAt.Sub(workflow.Now(ctx)), time.Second))
+	}
+	_, err := workflow.AwaitWithOptions(ctx, workflow.AwaitOptions{
+		Timeout:      pause,
+		TimerOptions: workflow.TimerOptions{Summary: "next sync of " + s.state.Config.Cluster},
+	}, func() bool { return s.wake || !s.state.running() })
+	return err
+}
+
+func continueSuggested(ctx workflow.Context) bool {
+	return workflow.GetInfo(ctx).GetContinueAsNewSuggested()
+}
+
+// continueAsNew begins a fresh history with the same state, after every message that has arrived was
+// carried out.
+func (s *clusterSync) continueAsNew(ctx workflow.Context) error {
+	s.leaving = true
+	if err := workflow.Await(ctx, func() bool { return workflow.AllHandlersFinished(ctx) }); err != nil {
+		return err
+	}
+	s.drain()
+	return workflow.NewContinueAsNewError(ctx, WorkflowType, s.state)
+}

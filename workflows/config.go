@@ -1,0 +1,169 @@
+// Package workflows holds ClusterSync, the durable loop that keeps one Kubernetes cluster and one Git
+// branch in step, and the names and types that the worker, the command line and other tools share with
+// it. Payloads carry hashes, counts and names, never manifests and never secrets.
+package workflows
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"k8s.io/apimachinery/pkg/util/validation"
+)
+
+// Strategy says in which direction changes travel.
+type Strategy string
+
+const (
+	// None keeps the enrolment and does nothing: the default.
+	None Strategy = "none"
+	// Push stores the cluster in Git; edits of manifests in Git are overwritten.
+	Push Strategy = "push"
+	// Pull applies Git to the cluster; what differs in the cluster is overwritten.
+	Pull Strategy = "pull"
+	// PushPull sends changes both ways. It isn't available yet and is refused.
+	PushPull Strategy = "push-pull"
+)
+
+// ParseStrategy reads a strategy as users write it.
+func ParseStrategy(s string) (Strategy, error) {
+	switch strategy := Strategy(s); strategy {
+	case None, Push, Pull:
+		return strategy, nil
+	case PushPull:
+		return "", errors.New("strategy push-pull is not available in this version; use push on the cluster that leads and pull on the one that follows")
+	}
+	return "", fmt.Errorf("unknown strategy %q: use none, push or pull", s)
+}
+
+// SecretsPolicy says what happens to objects of kind Secret.
+type SecretsPolicy string
+
+// SecretsExclude leaves Secrets alone on both sides. It is the only policy of this version.
+const SecretsExclude SecretsPolicy = "exclude"
+
+// Config is an enrolment: which cluster, which branch, which way. It holds no credentials; those stay in
+// the cluster (Secret git-credentials in namespace active-cluster-sync).
+type Config struct {
+	// Cluster is the name of the enrolment, a DNS label.
+	Cluster string `json:"cluster"`
+	// ClusterUID is the UID of the namespace kube-system. A worker that is connected to a cluster with
+	// another UID refuses to do anything.
+	ClusterUID string `json:"clusterUID"`
+	// Repository is the HTTP(S) address, without user information.
+	Repository string `json:"repository"`
+	Branch     string `json:"branch"`
+	// Path is the folder in the repository, slash-separated; "." is its root.
+	Path              string        `json:"path"`
+	Strategy          Strategy      `json:"strategy"`
+	IgnoredNamespaces []string      `json:"ignoredNamespaces"`
+	Interval          time.Duration `json:"interval"`
+	Secrets           SecretsPolicy `json:"secrets"`
+}
+
+// Defaults of an enrolment.
+const (
+	DefaultBranch   = "main"
+	DefaultPath     = "."
+	DefaultInterval = 10 * time.Second
+	// MinInterval keeps a typing mistake from hammering a Git host.
+	MinInterval = time.Second
+)
+
+// DefaultIgnoredNamespaces are left out unless the enrolment says otherwise.
+func DefaultIgnoredNamespaces() []string {
+	return []string{"kube-system", "kube-public", "kube-node-lease"}
+}
+
+// CredentialsNamespace is where a cluster keeps its credentials; it is never synced.
+const CredentialsNamespace = "active-cluster-sync"
+
+// CredentialsSecret is the name of the Secret with the Git credentials: username, password (the personal
+// access token) and optionally ca.crt, as Flux names them.
+const CredentialsSecret = "git-credentials"
+
+// Validate says what is wrong with an enrolment and how to mend it.
+func (c Config) Validate() error {
+	if err := ValidateCluster(c.Cluster); err != nil {
+		return err
+	}
+	if _, err := ParseStrategy(string(c.Strategy)); err != nil {
+		return err
+	}
+	if c.Repository == "" {
+		return errors.New("the repository is missing: give its HTTPS address")
+	}
+	if err := validateBranch(c.Branch); err != nil {
+		return err
+	}
+	if err := validatePath(c.Path); err != nil {
+		return err
+	}
+	if c.Interval < MinInterval {
+		return fmt.Errorf("interval %s is too short: use %s or more", c.Interval, MinInterval)
+	}
+	if c.Secrets != SecretsExclude {
+		return fmt.Errorf("secrets policy %q is not available in this version: use exclude", c.Secrets)
+	}
+	return ValidateNamespaces(c.IgnoredNamespaces)
+}
+
+// ValidateCluster checks the name of an enrolment.
+func ValidateCluster(name string) error {
+	if problems := validation.IsDNS1123Label(name); len(problems) > 0 {
+		return fmt.Errorf("cluster name %q is not a DNS label: use at most 63 of a-z, 0-9 and '-', with a letter or digit at both ends", name)
+	}
+	return nil
+}
+
+// ValidateNamespaces checks the names of namespaces.
+func ValidateNamespaces(names []string) error {
+	for _, name := range names {
+		if problems := validation.IsDNS1123Label(name); len(problems) > 0 {
+			return fmt.Errorf("%q is not a namespace: use at most 63 of a-z, 0-9 and '-', with a letter or digit at both ends", name)
+		}
+	}
+	return nil
+}
+
+// validateBranch follows the rules of git-check-ref-format(1) for a branch name.
+func validateBranch(name string) error {
+	bad := name == "" || strings.HasPrefix(name, "-") || strings.HasPrefix(name, "/") || strings.HasSuffix(name, "/") ||
+		strings.HasSuffix(name, ".") || name == "@" ||
+		strings.Contains(name, "..") || strings.Contains(name, "//") || strings.Contains(name, "@{") ||
+		strings.ContainsAny(name, " ~^:?*[\\\x7f") || strings.ContainsFunc(name, func(r rune) bool { return r < ' ' })
+	for part := range strings.SplitSeq(name, "/") {
+		bad = bad || strings.HasPrefix(part, ".") || strings.HasSuffix(part, ".lock")
+	}
+	if bad {
+		return fmt.Errorf("%q is not a valid Git branch name", name)
+	}
+	return nil
+}
+
+func validatePath(path string) error {
+	if path == "." {
+		return nil
+	}
+	for part := range strings.SplitSeq(path, "/") {
+		if part == "" || strings.HasPrefix(part, ".") || strings.ContainsAny(part, "\\\x00") {
+			return fmt.Errorf("path %q is not a folder in the repository: give a relative path such as clusters/primary, without hidden folders", path)
+		}
+	}
+	return nil
+}
+
+// Scope is what decides, beside the two sides' content, which objects take part. A settled point holds
+// only for the scope that it was reached in.
+func (c Config) Scope() string {
+	namespaces := slices.Sorted(slices.Values(c.IgnoredNamespaces))
+	return string(c.Strategy) + " " + strings.Join(slices.Compact(namespaces), ",")
+}
+
+// WorkflowID is the ID of a cluster's ClusterSync and the name of its task queue.
+func WorkflowID(cluster string) string { return "cluster-sync-" + cluster }
+
+// WorkflowType is the registered name of ClusterSync.
+const WorkflowType = "ClusterSync"

@@ -1,0 +1,143 @@
+package workflows
+
+import "time"
+
+// Names of the activities, in the order of a tick.
+const (
+	ExportActivity = "Export"
+	FetchActivity  = "Fetch"
+	CommitActivity = "Commit"
+	ApplyActivity  = "Apply"
+)
+
+// Types of the application errors that activities fail with. The workflow decides by them; they are also
+// the reasons in the status.
+const (
+	// AuthFailed: the Git host or the API server refused the credentials.
+	AuthFailed = "AuthFailed"
+	// RepositoryNotEmpty: the first push found content that isn't this cluster's.
+	RepositoryNotEmpty = "RepositoryNotEmpty"
+	// RepositoryNotFound: the Git host doesn't know the repository, or not for this token.
+	RepositoryNotFound = "RepositoryNotFound"
+	// BranchNotFound: there is nothing to pull.
+	BranchNotFound = "BranchNotFound"
+	// PathOwned: another cluster pushes to this path.
+	PathOwned = "PathOwned"
+	// PushRejected: a rule of the Git host, such as a protected branch, refused the commit.
+	PushRejected = "PushRejected"
+	// RemoteMoved: somebody else moved the branch meanwhile; benign, the next tick plans again.
+	RemoteMoved = "RemoteMoved"
+	// RateLimited: the other side asked to wait; benign.
+	RateLimited = "RateLimited"
+	// ClusterMismatch: the worker is connected to another cluster than the enrolled one.
+	ClusterMismatch = "ClusterMismatch"
+	// ClusterUnreachable: the API server doesn't answer.
+	ClusterUnreachable = "ClusterUnreachable"
+	// RemoteUnreachable: the Git host doesn't answer.
+	RemoteUnreachable = "RemoteUnreachable"
+	// InvalidConfig: the enrolment can't work as it is.
+	InvalidConfig = "InvalidConfig"
+	// CredentialsMissing: the Secret with the Git credentials isn't there.
+	CredentialsMissing = "CredentialsMissing"
+	// DiskFull: the worker can't write to its data directory.
+	DiskFull = "DiskFull"
+)
+
+// Further reasons in the status.
+const (
+	InitialSyncCanceled = "InitialSyncCanceled"
+	MassDeletion        = "MassDeletion"
+	ObjectsFailed       = "ObjectsFailed"
+	ResourcesUnreadable = "ResourcesUnreadable"
+)
+
+// Settled is a point at which both sides agreed: the commit, and the tree of the cluster as it was then.
+// They are different hashes of equivalent content, because the API server fills in defaults.
+type Settled struct {
+	Revision string `json:"revision"`
+	// Tree is the Git hash of the cluster's exportable objects, without ignored namespaces.
+	Tree string `json:"tree"`
+	// Scope is the strategy and the ignored namespaces that it holds for.
+	Scope string `json:"scope"`
+}
+
+// ExportInput asks for the cluster's state.
+type ExportInput struct {
+	Config Config `json:"config"`
+}
+
+// ExportResult is the cluster's state as a hash.
+type ExportResult struct {
+	Tree    string `json:"tree"`
+	Objects int    `json:"objects"`
+	// Unread are resources that can't be read now. Nothing is concluded from their absence.
+	Unread      []Failure `json:"unread,omitempty"`
+	UnreadCount int       `json:"unreadCount,omitempty"`
+	// StaleSince is set while the API server doesn't answer: the tree is as of then.
+	StaleSince   *time.Time     `json:"staleSince,omitempty"`
+	StaleMessage string         `json:"staleMessage,omitempty"`
+	Excluded     map[string]int `json:"excluded,omitempty"`
+}
+
+// FetchInput asks for the tip of the branch.
+type FetchInput struct {
+	Config Config `json:"config"`
+}
+
+// FetchResult is the tip, whose content the worker then has; empty where the branch doesn't exist.
+type FetchResult struct {
+	Revision string `json:"revision"`
+}
+
+// CommitInput asks to make Git equal to the cluster.
+type CommitInput struct {
+	Config Config `json:"config"`
+	// Revision is the tip that the commit goes on top of; empty makes the branch.
+	Revision string `json:"revision"`
+	// Settled is the last agreement, empty before the first.
+	Settled Settled `json:"settled"`
+}
+
+// CommitResult is what Git and the cluster agree on now.
+type CommitResult struct {
+	Revision string  `json:"revision"`
+	Tree     string  `json:"tree"`
+	Changes  Changes `json:"changes"`
+}
+
+// ApplyInput asks to make the cluster equal to Git.
+type ApplyInput struct {
+	Config   Config  `json:"config"`
+	Revision string  `json:"revision"`
+	Settled  Settled `json:"settled"`
+	// Tracked are the revisions whose objects Git has put into the cluster and that may still have to be
+	// removed again: the last one that was carried out in full, then those whose deletions were withheld
+	// or failed.
+	Tracked []string `json:"tracked,omitempty"`
+	// Approved is the digest of the set of deletions that a person approved.
+	Approved string `json:"approved,omitempty"`
+}
+
+// ApplyResult is what Git and the cluster agree on now, but for the failures.
+type ApplyResult struct {
+	Tree        string    `json:"tree"`
+	Changes     Changes   `json:"changes"`
+	Failed      []Failure `json:"failed,omitempty"`
+	FailedCount int       `json:"failedCount,omitempty"`
+	// RetryAfter is when the first of the failed objects is worth another try; 0 without failures.
+	RetryAfter time.Duration `json:"retryAfter,omitempty"`
+	// Tracked is what the next ApplyInput shall carry.
+	Tracked []string `json:"tracked,omitempty"`
+	// Withheld are deletions that wait for approval.
+	Withheld Pending `json:"withheld,omitzero"`
+}
+
+// Pending is a set of deletions that wait for approval. The digest names exactly this set: approving it
+// allows no other.
+type Pending struct {
+	Digest  string   `json:"digest,omitempty"`
+	Count   int      `json:"count,omitempty"`
+	Objects []string `json:"objects,omitempty"`
+	// Reason is why they wait.
+	Reason string `json:"reason,omitempty"`
+}

@@ -1,0 +1,36 @@
+package workflows
+
+// Updates of ClusterSync. Each is also a signal of the same name and argument, for tools that can only
+// signal. An update answers with the status that it led to.
+const (
+	SetStrategyMessage          = "set-strategy"
+	SetIgnoredNamespacesMessage = "set-ignored-namespaces"
+	SyncNowMessage              = "sync-now"
+	PauseMessage                = "pause"
+	ResumeMessage               = "resume"
+	ApproveMessage              = "approve"
+)
+
+// StatusQuery answers with a Status.
+const StatusQuery = "status"
+
+// SetStrategy is the argument of set-strategy.
+type SetStrategy struct {
+	Strategy Strategy `json:"strategy"`
+}
+
+// SetIgnoredNamespaces is the argument of set-ignored-namespaces: the whole new list.
+type SetIgnoredNamespaces struct {
+	Namespaces []string `json:"namespaces"`
+}
+
+// descriptions are what the Temporal Web UI shows beside the names.
+var descriptions = map[string]string{
+	SetStrategyMessage:          `Change the direction of the sync. Argument: {"strategy": "none" | "push" | "pull"}`,
+	SetIgnoredNamespacesMessage: `Replace the list of namespaces that are left out. Argument: {"namespaces": ["kube-system"]}`,
+	SyncNowMessage:              "Sync at once instead of at the next tick. The update answers when that sync has ended.",
+	PauseMessage:                "Stop syncing until resume, keeping everything as it is.",
+	ResumeMessage:               "Go on syncing after pause.",
+	ApproveMessage:              "Carry out the deletions that are waiting for approval.",
+	StatusQuery:                 "Strategy, state with reason, revision, lag, objects, failures and the last syncs.",
+}

@@ -1,0 +1,235 @@
+package workflows
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"go.temporal.io/sdk/temporal"
+)
+
+// State is what ClusterSync carries from one run to the next when it continues as new. A fresh enrolment
+// has only a Config.
+type State struct {
+	Config Config `json:"config"`
+	Paused bool   `json:"paused,omitempty"`
+	Ticks  int64  `json:"ticks,omitempty"`
+
+	// Settled is the last agreement of both sides; zero before the first.
+	Settled Settled `json:"settled,omitzero"`
+	// SettledTime is when both sides were last seen to agree.
+	SettledTime *time.Time `json:"settledTime,omitempty"`
+	// BehindSince is when a difference was first seen that isn't settled yet.
+	BehindSince *time.Time `json:"behindSince,omitempty"`
+
+	// Problem is why the last tick could not do its work; nil when it could.
+	Problem *Problem `json:"problem,omitempty"`
+	// Streak counts the ticks in a row that ended in a problem.
+	Streak int `json:"streak,omitempty"`
+
+	Failed      []Failure `json:"failed,omitempty"`
+	FailedCount int       `json:"failedCount,omitempty"`
+	// RetryAt is when failed objects are tried again although nothing changed.
+	RetryAt     *time.Time     `json:"retryAt,omitempty"`
+	Unread      []Failure      `json:"unread,omitempty"`
+	UnreadCount int            `json:"unreadCount,omitempty"`
+	Tracked     []string       `json:"tracked,omitempty"`
+	Pending     Pending        `json:"pending,omitzero"`
+	Approved    string         `json:"approved,omitempty"`
+	Objects     int            `json:"objects,omitempty"`
+	Excluded    map[string]int `json:"excluded,omitempty"`
+	Recent      []Record       `json:"recent,omitempty"`
+}
+
+// Problem is an error as the status shows it.
+type Problem struct {
+	Reason  string `json:"reason"`
+	Message string `json:"message"`
+	// Wait is how long the other side asked to be left alone.
+	Wait time.Duration `json:"wait,omitempty"`
+}
+
+// needPerson are the reasons that time alone doesn't mend. They are tried again all the same, slowly.
+var needPerson = []string{
+	AuthFailed, InitialSyncCanceled, RepositoryNotFound, BranchNotFound, PathOwned, PushRejected,
+	ClusterMismatch, InvalidConfig, CredentialsMissing,
+}
+
+func (s *State) running() bool { return s.Config.Strategy != None && !s.Paused }
+
+// settledFor tells whether the two sides are as they were when they last agreed.
+func (s *State) settledFor(config Config, tree, revision string) bool {
+	return s.Settled == Settled{Revision: revision, Tree: tree, Scope: config.Scope()}
+}
+
+// observe takes over what Export said.
+func (s *State) observe(exported ExportResult) {
+	s.Objects, s.Excluded = exported.Objects, exported.Excluded
+	s.Unread, s.UnreadCount = exported.Unread, exported.UnreadCount
+}
+
+// behind notes that the sides differ.
+func (s *State) behind(now time.Time) {
+	if s.BehindSince == nil {
+		s.BehindSince = &now
+	}
+}
+
+// settle notes that the sides agree, at this point.
+func (s *State) settle(now time.Time, at Settled) {
+	s.Settled = at
+	s.agree(now)
+}
+
+// agree notes that the sides still agree.
+func (s *State) agree(now time.Time) {
+	s.Problem, s.Streak = nil, 0
+	if s.FailedCount == 0 && s.Pending.Count == 0 {
+		s.SettledTime, s.BehindSince = &now, nil
+	}
+}
+
+// applied takes over what Apply said.
+func (s *State) applied(now time.Time, result ApplyResult) {
+	s.Failed, s.FailedCount, s.RetryAt = result.Failed, result.FailedCount, nil
+	if result.FailedCount > 0 {
+		at := now.Add(max(result.RetryAfter, time.Second))
+		s.RetryAt = &at
+	}
+	s.Tracked, s.Pending = result.Tracked, result.Withheld
+	if s.Approved != s.Pending.Digest {
+		s.Approved = ""
+	}
+}
+
+// retryDue tells whether failed objects, or an approval, ask for an Apply although nothing changed.
+func (s *State) retryDue(now time.Time) bool {
+	approved := s.Approved != "" && s.Approved == s.Pending.Digest
+	return approved || s.FailedCount > 0 && (s.RetryAt == nil || !now.Before(*s.RetryAt))
+}
+
+// record remembers a sync that changed something.
+func (s *State) record(r Record) {
+	if r.Changes.Total() == 0 {
+		return
+	}
+	r.Changes.Objects = r.Changes.Objects[:min(len(r.Changes.Objects), maxRecordObjects)]
+	s.Recent = slices.Insert(s.Recent, 0, r)
+	s.Recent = s.Recent[:min(len(s.Recent), maxRecords)]
+}
+
+// maxRecordObjects keeps ten records far below what a payload may hold.
+const maxRecordObjects = 10
+
+// fail notes why the tick could not do its work.
+func (s *State) fail(err error) {
+	problem := problemOf(err)
+	if problem.Reason == RepositoryNotEmpty {
+		problem.Reason = InitialSyncCanceled
+	}
+	s.Problem = &problem
+	s.Streak++
+}
+
+// problemOf finds the innermost error that an activity failed with.
+func problemOf(err error) Problem {
+	var application *temporal.ApplicationError
+	if errors.As(err, &application) {
+		return Problem{Reason: application.Type(), Message: application.Message(), Wait: application.NextRetryDelay()}
+	}
+	var timeout *temporal.TimeoutError
+	if errors.As(err, &timeout) {
+		return Problem{Reason: "WorkerTimeout", Message: "the worker stopped answering in the middle of an activity; it is tried again"}
+	}
+	return Problem{Reason: "ActivityFailed", Message: err.Error()}
+}
+
+// maxBackoff is how long a failing sync waits at most between two ticks, unless its interval is longer.
+const maxBackoff = time.Minute
+
+// pauseAfter is the time from the end of a tick, which took this long, to the next one.
+func (s *State) pauseAfter(took time.Duration) time.Duration {
+	interval := s.Config.Interval
+	wait := max(interval-took, interval/10)
+	if s.Problem != nil {
+		backoff := interval << min(max(s.Streak-1, 0), 6)
+		wait = max(wait, min(backoff, max(maxBackoff, interval)), s.Problem.Wait)
+	}
+	return wait
+}
+
+// health is the state with its reason and message.
+func (s *State) health() (SyncState, string, string) {
+	switch {
+	case s.Config.Strategy == None:
+		return Stopped, "StrategyNone", "nothing runs: choose a direction with set-strategy"
+	case s.Paused:
+		return Paused, "PausedByUser", "nothing runs until resume"
+	case s.Problem != nil && slices.Contains(needPerson, s.Problem.Reason):
+		return Blocked, s.Problem.Reason, s.Problem.Message
+	case s.Problem != nil:
+		return Degraded, s.Problem.Reason, s.Problem.Message
+	case s.Pending.Count > 0:
+		return Blocked, MassDeletion, fmt.Sprintf("%d deletions wait for `starter approve`, or for the objects to return to Git: %s", s.Pending.Count, s.Pending.Reason)
+	case s.FailedCount > 0:
+		return Degraded, ObjectsFailed, fmt.Sprintf("%d objects could not be applied; they are tried again, the others are in sync", s.FailedCount)
+	case s.UnreadCount > 0:
+		return Degraded, ResourcesUnreadable, fmt.Sprintf("%d resources of the cluster can't be read; they are left as they are in Git", s.UnreadCount)
+	case s.Settled.Revision == "":
+		return Syncing, "FirstSync", "the first sync is under way"
+	case s.BehindSince != nil:
+		return Syncing, "ChangesSeen", "changes are being transferred"
+	}
+	return InSync, "Settled", s.exclusions()
+}
+
+// exclusions says in words which objects are left out of the sync though a user may expect them in it.
+func (s *State) exclusions() string {
+	if n := s.Excluded[ExcludedSecrets]; n > 0 {
+		return fmt.Sprintf("cluster and Git agree; %d Secrets are not synced (secrets policy: %s)", n, s.Config.Secrets)
+	}
+	return "cluster and Git agree"
+}
+
+// ExcludedSecrets is the key of Status.Excluded that counts the Secrets which the policy leaves out.
+const ExcludedSecrets = "secrets-excluded"
+
+// status answers the query.
+func (s *State) status(now time.Time) Status {
+	state, reason, message := s.health()
+	status := Status{
+		Cluster: s.Config.Cluster, Strategy: s.Config.Strategy,
+		State: state, Reason: reason, Message: message,
+		Repository: s.Config.Repository, Branch: s.Config.Branch, Path: s.Config.Path,
+		IgnoredNamespaces: nonNil(s.Config.IgnoredNamespaces),
+		Revision:          s.Settled.Revision,
+		LastSyncTime:      s.SettledTime,
+		Objects:           s.Objects,
+		Failed:            nonNil(slices.Concat(s.Failed, s.Unread)),
+		FailedCount:       s.FailedCount + s.UnreadCount,
+		Conflicts:         []Failure{},
+		PendingDeletions:  s.Pending.Count,
+		Excluded:          s.Excluded,
+		Ticks:             s.Ticks,
+		Recent:            nonNil(s.Recent),
+	}
+	if s.BehindSince != nil && s.running() {
+		status.LagSeconds = int64(now.Sub(*s.BehindSince) / time.Second)
+	}
+	return status
+}
+
+// nonNil makes JSON show an empty list rather than null.
+func nonNil[T any](list []T) []T {
+	if list == nil {
+		return []T{}
+	}
+	return list
+}
+
+// short is a revision as people read it.
+func short(revision string) string {
+	return strings.TrimSpace(revision[:min(len(revision), 12)])
+}
