@@ -1,0 +1,179 @@
+package manifest
+
+import (
+	"bytes"
+	"fmt"
+	"strings"
+)
+
+// Document is one object of a file.
+type Document struct {
+	Object map[string]any
+	File   string
+	// Line is the 1-based line that the object's document begins at. Items of a List have that of the List.
+	Line int
+}
+
+// Problem is something in a file that can't be applied. It never keeps the rest from being read. While a
+// file has a problem without an Object, that it doesn't hold some object is not a fact to delete by.
+type Problem struct {
+	File string
+	// Line is 1-based; the parser's errors may be a line off. It is 0 where the file as a whole is meant.
+	Line int
+	// Object is which object it is, as far as that is known: "Deployment.apps shop/cart".
+	Object string
+	// Message says what is wrong and what to do, in one line. It quotes names, never values.
+	Message string
+}
+
+const (
+	// maxFileSize is three times what an API server takes in one request, and more than the largest bundles
+	// of manifests in use (some 5 MiB).
+	maxFileSize = 10 << 20
+	// maxValues bounds what a document is made of: each value costs the parser some 200 bytes of memory,
+	// however short it is in the file. A large CRD has 50,000.
+	maxValues = 1 << 20
+	// maxDocuments bounds the time that a file of nothing but separators takes.
+	maxDocuments = 10_000
+	// maxProblems of one file are told, and how many more there are.
+	maxProblems = 100
+)
+
+// Decode reads the objects of a file of any layout: YAML, one or several documents, or JSON; Lists are taken
+// apart. It takes YAML for what kubectl takes it for (YAML 1.1: yes is true), but is stricter: a key that is
+// given twice is a problem. Files of other tools are told as such.
+//
+// Numbers come as int64 and float64, as from an API server. The size of a file, the number of its documents
+// and values, the expansion of its aliases, and its depth (10,000) are bounded.
+func Decode(file string, data []byte) ([]Document, []Problem) {
+	r := &reading{file: file}
+	r.read(data)
+	if r.untold > 0 {
+		r.problems = append(r.problems, Problem{File: file, Message: fmt.Sprintf("%d more problems in this file", r.untold)})
+	}
+	return r.documents, r.problems
+}
+
+// reading is a file being read.
+type reading struct {
+	file      string
+	documents []Document
+	problems  []Problem
+	untold    int
+}
+
+func (r *reading) read(data []byte) {
+	if line, message := unreadable(data); message != "" {
+		r.problem(line, "", message)
+		return
+	}
+	count := 0
+	for part := range parts(bytes.TrimPrefix(data, []byte("\ufeff"))) {
+		if count++; count > maxDocuments {
+			r.problem(part.line, "", fmt.Sprintf("the file has more than %d documents: the rest is not read, split it", maxDocuments))
+			return
+		}
+		values, err := part.parse()
+		for _, v := range values {
+			r.take(v.value, v.line)
+		}
+		if err != nil {
+			r.problem(err.line, "", err.message)
+		}
+	}
+}
+
+// take adds what a document holds: an object, the items of a List, or nothing.
+func (r *reading) take(value any, line int) {
+	obj, ok := value.(map[string]any)
+	switch {
+	case value == nil:
+	case !ok:
+		r.problem(line, "", fmt.Sprintf("the document is %s, not a Kubernetes object", typeName(value)))
+	case isList(obj):
+		r.takeItems(obj, line)
+	default:
+		if message := foreign(r.file, obj); message != "" {
+			r.problem(line, describe(obj), message)
+		} else if message := invalid(obj); message != "" {
+			r.problem(line, describe(obj), message)
+		} else {
+			r.documents = append(r.documents, Document{Object: obj, File: r.file, Line: line})
+		}
+	}
+}
+
+// isList recognises a List, of any kind or of one, by its items. It has no name, as an object of a kind that
+// happens to be called so does.
+func isList(obj map[string]any) bool {
+	kind, _ := obj["kind"].(string)
+	items, has := obj["items"]
+	_, list := items.([]any)
+	return strings.HasSuffix(kind, "List") && has && (list || items == nil) && IDOf(obj).Name == ""
+}
+
+// takeItems adds the items of a List. Those of a typed one, like a ConfigMapList, may leave out what they
+// are.
+func (r *reading) takeItems(list map[string]any, line int) {
+	kind, _ := list["kind"].(string)
+	items, _ := list["items"].([]any)
+	for i, item := range items {
+		obj, ok := item.(map[string]any)
+		if !ok {
+			r.problem(line, "", fmt.Sprintf("items[%d] of the %s is %s, not a Kubernetes object", i, shorten(kind), typeName(item)))
+			continue
+		}
+		if of := strings.TrimSuffix(kind, "List"); of != "" {
+			if obj["kind"] == nil {
+				obj["kind"] = of
+			}
+			if obj["apiVersion"] == nil {
+				obj["apiVersion"] = list["apiVersion"]
+			}
+		}
+		r.take(obj, line)
+	}
+}
+
+func (r *reading) problem(line int, object, message string) {
+	if len(r.problems) >= maxProblems {
+		r.untold++
+		return
+	}
+	r.problems = append(r.problems, Problem{File: r.file, Line: line, Object: object, Message: message})
+}
+
+// describe names an object as far as it says what it is.
+func describe(obj map[string]any) string {
+	id := IDOf(obj)
+	if id.Kind == "" || id.Name == "" {
+		return ""
+	}
+	return shorten(id.String())
+}
+
+// typeName says what a value is, without the value.
+func typeName(value any) string {
+	switch value.(type) {
+	case nil:
+		return "empty"
+	case string:
+		return "text"
+	case bool:
+		return "true or false"
+	case int64, float64:
+		return "a number"
+	case []any:
+		return "a list"
+	}
+	return "a map"
+}
+
+// shorten keeps a name from a file short enough for a line.
+func shorten(s string) string {
+	const most = 200
+	if len(s) <= most {
+		return s
+	}
+	return strings.ToValidUTF8(s[:most], "") + "…"
+}
