@@ -1,0 +1,148 @@
+package repo
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"time"
+
+	"github.com/go-git/go-billy/v5"
+	"github.com/go-git/go-git/v5/plumbing"
+	"github.com/go-git/go-git/v5/plumbing/format/packfile"
+
+	"github.com/active-cluster-sync/active-cluster-sync/internal/tree"
+)
+
+// Push says what the branch shall hold below Options.Path.
+type Push struct {
+	// Parent is where the branch must be for anything to happen; zero when it must not exist.
+	Parent plumbing.Hash
+	// Desired are the manifests (*.yaml and *.yml files) that shall be there. Each other one is taken
+	// away, unless Keep holds for it or it is hidden. Files that aren't manifests stay as they are,
+	// except where a desired one needs the place.
+	Desired tree.Tree
+	// Content returns the content of manifests by path. It is asked once, and only for those that
+	// neither Parent has at the same path nor the cache holds. It must not call Fetch, Descends or Push.
+	Content func(ctx context.Context, missing []tree.Change) (map[string][]byte, error)
+	// Keep tells the manifests of Parent that stay although Desired lacks them. Nil: none.
+	Keep func(path string) bool
+	// Files are further files, by path.
+	Files map[string][]byte
+	// Message makes the commit's message. It is given what Pushed.Changes will be.
+	Message func(changes []tree.Change) string
+	// Author is author and committer; DefaultAuthor when zero.
+	Author Author
+	// When is the commit's time; now when zero.
+	When time.Time
+}
+
+// Author is a name and an address.
+type Author struct{ Name, Email string }
+
+// DefaultAuthor is who makes the commits of which nothing else is said.
+var DefaultAuthor = Author{Name: "active-cluster-sync", Email: "noreply@active-cluster-sync.io"}
+
+// Pushed is what a push has led to.
+type Pushed struct {
+	// Revision is the new tip; Parent when there was nothing to change, and then nothing was sent.
+	Revision plumbing.Hash
+	// Changes are what has happened to manifests: From is zero for those that were added and To for
+	// those that were taken away. They are the same when only the file's mode was changed.
+	Changes []tree.Change
+}
+
+// Push moves the branch from Parent to a commit that holds what is desired. Whoever else moved the branch
+// in the meantime has won: the error is ErrMoved then, and nothing is changed. The remote's reference is
+// never forced and never deleted.
+//
+// Other errors: ErrStale when Content returned something else than Desired says; ErrRejected when the
+// server doesn't take the commit; ErrUnreachable also when it isn't known whether it did, which Tip tells.
+func (r *Repository) Push(ctx context.Context, p Push) (Pushed, error) {
+	end, err := r.begin(ctx)
+	if err != nil {
+		return Pushed{}, err
+	}
+	defer end()
+	change, err := r.plan(ctx, p)
+	if err != nil || change == nil {
+		return Pushed{Revision: p.Parent}, err
+	}
+	x, err := r.remote.exchange(ctx)
+	if err != nil {
+		return Pushed{}, err
+	}
+	defer x.end()
+	// Before anything expensive: may we, and is the branch still there?
+	session, err := x.receive(r.branch, p.Parent)
+	if err != nil {
+		return Pushed{}, err
+	}
+	if err := change.fill(ctx, p.Content); err != nil {
+		return Pushed{}, err
+	}
+	commit, err := change.commit(p)
+	if err != nil {
+		return Pushed{}, err
+	}
+	pack, err := r.spoolPack(change.objects(commit))
+	if err != nil {
+		return Pushed{}, err
+	}
+	defer r.store.drop(pack)
+	if err := session.send(pack, commit.Hash()); err != nil {
+		if err := r.outcome(ctx, p.Parent, commit.Hash(), err); err != nil {
+			return Pushed{}, err
+		}
+	}
+	r.adopt(ctx, pack, commit.Hash(), p.Parent)
+	return Pushed{commit.Hash(), change.changes}, nil
+}
+
+// plan works out what has to change; nil when nothing has to.
+func (r *Repository) plan(ctx context.Context, p Push) (*change, error) {
+	if !p.Parent.IsZero() {
+		if err := r.fetch(ctx, p.Parent); err != nil {
+			return nil, err
+		}
+	}
+	var c *change
+	plan := func(s *store) (err error) { c, err = s.plan(p, r.path); return err }
+	err := r.with(plan)
+	if err != nil && r.damaged() {
+		if err := r.fetch(ctx, p.Parent); err != nil {
+			return nil, err
+		}
+		err = r.with(plan)
+	}
+	return c, err
+}
+
+// spoolPack writes the objects of a push to a file. They are sent from it and then put into the store.
+func (r *Repository) spoolPack(o objects) (billy.File, error) {
+	f, err := r.store.spool()
+	if err != nil {
+		return nil, err
+	}
+	w := bufio.NewWriterSize(f, 64<<10)
+	_, err = packfile.NewEncoder(w, o, false).Encode(o.order, 0)
+	if err = errors.Join(err, w.Flush()); err != nil {
+		r.store.drop(f)
+		return nil, dirError(r.store.dir, err)
+	}
+	return f, nil
+}
+
+// adopt puts what was pushed into the store, so that fetching it costs nothing. When that fails the push
+// still has succeeded, and the next Fetch gets it from the remote.
+func (r *Repository) adopt(ctx context.Context, pack billy.File, revision, parent plumbing.Hash) {
+	err := r.with(func(s *store) error {
+		if err := s.install(pack); err != nil {
+			return err
+		}
+		// The parent is here in full, and the pack holds all that differs from it.
+		return s.settle(revision)
+	})
+	if err == nil {
+		r.compact(ctx, revision, parent)
+	}
+}
