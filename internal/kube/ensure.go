@@ -1,0 +1,207 @@
+package kube
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/go-git/go-git/v5/plumbing"
+	"k8s.io/apimachinery/pkg/api/equality"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/util/wait"
+
+	"github.com/active-cluster-sync/active-cluster-sync/internal/manifest"
+)
+
+// attempts bounds how often a write starts over because the object moved meanwhile.
+const attempts = 6
+
+// ensure creates or updates an object.
+func (w *writer) ensure(ctx context.Context, t target) (Written, error) {
+	exists := t.Live != plumbing.ZeroHash
+	var err error
+	for range attempts {
+		var result Written
+		if exists {
+			result, err = w.update(ctx, t)
+		} else {
+			result, err = w.create(ctx, t)
+		}
+		switch {
+		case exists && apierrors.IsNotFound(err):
+			exists = false
+		case !exists && apierrors.IsAlreadyExists(err):
+			exists = true
+		case !apierrors.IsConflict(err):
+			return result, err
+		}
+	}
+	return Written{}, fmt.Errorf("it keeps changing while it is written; find out by what (its managed fields tell): %w", err)
+}
+
+func (w *writer) create(ctx context.Context, t target) (Written, error) {
+	wanted := &unstructured.Unstructured{Object: maps.Clone(t.Object)}
+	wanted.SetGroupVersionKind(t.kind.GVK())
+	var now *unstructured.Unstructured
+	err := persist(ctx, func() (err error) {
+		now, err = t.api.Create(ctx, wanted, metav1.CreateOptions{FieldManager: manifest.FieldManager, DryRun: w.dryRun})
+		return err
+	})
+	if err != nil {
+		return Written{}, err
+	}
+	hash, err := w.after(ctx, t, now)
+	return Written{Action: Created, Hash: hash}, err
+}
+
+// update overwrites an object as a whole, at the version that was read: what somebody else added to it
+// would survive a server-side apply.
+func (w *writer) update(ctx context.Context, t target) (Written, error) {
+	live, err := t.read(ctx)
+	if err != nil {
+		return Written{}, err
+	}
+	if reason, skipped := skip(t.kind, live.Object); skipped {
+		return Written{Action: Skipped, Reason: reason}, nil
+	}
+	if live.GetDeletionTimestamp() != nil {
+		return Written{}, fmt.Errorf("it is being deleted and waits for %s; it is created again once it is gone", waitsFor(live))
+	}
+	wanted := t.over(live)
+	if equality.Semantic.DeepEqual(wanted.Object, live.Object) {
+		hash, err := w.settle(ctx, t, live)
+		return Written{Action: Unchanged, Hash: hash}, err
+	}
+	var now *unstructured.Unstructured
+	err = persist(ctx, func() (err error) {
+		now, err = t.api.Update(ctx, wanted, metav1.UpdateOptions{FieldManager: manifest.FieldManager, DryRun: w.dryRun})
+		return err
+	})
+	if err != nil {
+		return Written{}, err
+	}
+	if w.dryRun != nil {
+		return w.compare(ctx, t, live, now)
+	}
+	action := Updated
+	if now.GetResourceVersion() == live.GetResourceVersion() {
+		action = Unchanged // all that differed was what the API server fills in
+	}
+	hash, err := w.settle(ctx, t, now)
+	return Written{Action: action, Hash: hash}, err
+}
+
+// over is the wanted content laid over the live object.
+func (t target) over(live *unstructured.Unstructured) *unstructured.Unstructured {
+	wanted := &unstructured.Unstructured{Object: maps.Clone(t.Object)}
+	wanted.SetGroupVersionKind(t.kind.GVK())
+	full := manifest.Denormalise(t.kind, wanted.Object, live.Object, manifest.Surroundings{Scaled: t.scaled})
+	// The version and the UID make sure that what is overwritten is what was read.
+	metadata, _ := full["metadata"].(map[string]any)
+	metadata = maps.Clone(metadata)
+	metadata["resourceVersion"], metadata["uid"] = live.GetResourceVersion(), string(live.GetUID())
+	full["metadata"] = metadata
+	return &unstructured.Unstructured{Object: full}
+}
+
+func (t target) read(ctx context.Context) (*unstructured.Unstructured, error) {
+	var live *unstructured.Unstructured
+	err := persist(ctx, func() (err error) {
+		live, err = t.api.Get(ctx, t.id.Name, metav1.GetOptions{})
+		return err
+	})
+	return live, err
+}
+
+// after is the hash of what a request answered with.
+func (w *writer) after(ctx context.Context, t target, now *unstructured.Unstructured) (plumbing.Hash, error) {
+	if w.dryRun != nil {
+		return t.hash(now)
+	}
+	return w.settle(ctx, t, now)
+}
+
+// settle tells the index how an object is now, and returns its hash in the index's version. It consumes
+// the object.
+func (w *writer) settle(ctx context.Context, t target, now *unstructured.Unstructured) (plumbing.Hash, error) {
+	if t.kind != t.indexed {
+		var err error
+		t.api = w.index.cluster.of(t.indexed, t.id.Namespace)
+		if now, err = t.read(ctx); err != nil {
+			return plumbing.ZeroHash, fmt.Errorf("read back as %s: %w", t.indexed.GVK().GroupVersion(), err)
+		}
+	}
+	rec := w.index.recordNew(t.indexed, now)
+	w.index.see(t.indexed, rec)
+	return rec.hash, rec.err
+}
+
+// compare tells whether a dry run would change anything.
+func (w *writer) compare(ctx context.Context, t target, live, now *unstructured.Unstructured) (Written, error) {
+	before, err := t.hash(live)
+	if err != nil {
+		return Written{}, err
+	}
+	after, err := t.hash(now)
+	if err != nil {
+		return Written{}, err
+	}
+	if before != after {
+		return Written{Action: Updated, Hash: after}, nil
+	}
+	if t.kind == t.indexed {
+		return Written{Action: Unchanged, Hash: after}, nil
+	}
+	hash, err := w.settle(ctx, t, live)
+	return Written{Action: Unchanged, Hash: hash}, err
+}
+
+// hash is that of an object's file. It consumes the object.
+func (t target) hash(u *unstructured.Unstructured) (plumbing.Hash, error) {
+	yaml, err := encode(t.kind, u.Object, manifest.Surroundings{Scaled: t.scaled})
+	if err != nil {
+		return plumbing.ZeroHash, err
+	}
+	return manifest.Hash(yaml), nil
+}
+
+func waitsFor(live *unstructured.Unstructured) string {
+	finalizers := live.GetFinalizers()
+	if more, found, _ := unstructured.NestedStringSlice(live.Object, "spec", "finalizers"); found {
+		finalizers = append(finalizers, more...) // a namespace's
+	}
+	if len(finalizers) == 0 {
+		return "its grace period"
+	}
+	slices.Sort(finalizers)
+	return "its finalizers " + strings.Join(finalizers, ", ")
+}
+
+// persist repeats a request that the API server could not serve at the moment, after the time that it
+// asks for. client-go has waited before, where the answer had a Retry-After.
+func persist(ctx context.Context, request func() error) error {
+	const tries, longest = 4, 30 * time.Second
+	pause := 200 * time.Millisecond
+	for try := 1; ; try++ {
+		err := request()
+		if try == tries || !passing(err) {
+			return err
+		}
+		asked, _ := apierrors.SuggestsClientDelay(err)
+		if !sleep(ctx, min(longest, max(wait.Jitter(pause, 1), time.Duration(asked)*time.Second))) {
+			return err
+		}
+		pause *= 2
+	}
+}
+
+// passing: the same request may succeed in a moment.
+func passing(err error) bool {
+	return unanswered(err) || apierrors.IsTooManyRequests(err) || apierrors.IsServiceUnavailable(err) ||
+		apierrors.IsServerTimeout(err) || apierrors.IsTimeout(err)
+}

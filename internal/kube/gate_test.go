@@ -1,0 +1,157 @@
+package kube_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httputil"
+	"net/url"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/clientcmd"
+	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
+
+	"github.com/active-cluster-sync/active-cluster-sync/internal/kube"
+)
+
+// gate stands before the real API server: it tells what was asked, can refuse to answer, and can be shut.
+type gate struct {
+	t       testing.TB
+	address string
+	handler http.Handler
+
+	mu     sync.Mutex
+	server *http.Server
+	asked  []string // "GET /api/v1/namespaces", "WATCH …", "LIST …"
+	refuse func(request string) int
+	hidden string // a group that discovery lacks
+}
+
+func newGate(t testing.TB) *gate {
+	upstream, err := url.Parse(admin.Host)
+	require.NoError(t, err)
+	transport, err := rest.TransportFor(admin)
+	require.NoError(t, err)
+	g := &gate{t: t, address: "127.0.0.1:0", refuse: func(string) int { return 0 }}
+	proxy := &httputil.ReverseProxy{
+		Rewrite: func(r *httputil.ProxyRequest) {
+			r.SetURL(upstream)
+			r.Out.Header.Del("Accept-Encoding") // the transport does it, and undoes it
+		},
+		Transport:      transport,
+		FlushInterval:  -1,
+		ModifyResponse: g.hide,
+		ErrorHandler:   func(w http.ResponseWriter, r *http.Request, err error) { w.WriteHeader(http.StatusBadGateway) },
+	}
+	g.handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if status := g.note(r); status != 0 {
+			w.WriteHeader(status)
+			return
+		}
+		proxy.ServeHTTP(w, r)
+	})
+	g.open()
+	t.Cleanup(g.shut)
+	return g
+}
+
+// open lets clients in, at the same address as before.
+func (g *gate) open() {
+	listener, err := net.Listen("tcp", g.address)
+	require.NoError(g.t, err)
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.address = listener.Addr().String()
+	g.server = &http.Server{Handler: g.handler}
+	go func(s *http.Server) { _ = s.Serve(listener) }(g.server)
+}
+
+// shut cuts all connections and refuses new ones.
+func (g *gate) shut() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	_ = g.server.Close()
+}
+
+// refusing answers requests with the status that the function gives, unless that is 0.
+func (g *gate) refusing(refuse func(request string) int) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.refuse = refuse
+}
+
+// rewriteDiscovery makes discovery lack a group, as that of an API server that is starting; "" for none.
+func (g *gate) rewriteDiscovery(group string) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.hidden = group
+}
+
+func (g *gate) hide(r *http.Response) error {
+	g.mu.Lock()
+	group := g.hidden
+	g.mu.Unlock()
+	if r.Request.URL.Path != "/apis" || group == "" || r.StatusCode != http.StatusOK {
+		return nil
+	}
+	defer r.Body.Close()
+	var discovery map[string]any
+	if err := json.NewDecoder(r.Body).Decode(&discovery); err != nil {
+		return err
+	}
+	discovery["items"] = slices.DeleteFunc(discovery["items"].([]any), func(item any) bool {
+		return item.(map[string]any)["metadata"].(map[string]any)["name"] == group
+	})
+	body, err := json.Marshal(discovery)
+	r.Body, r.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
+	r.Header.Del("Content-Length")
+	return err
+}
+
+func (g *gate) note(r *http.Request) (status int) {
+	verb := r.Method
+	switch named := strings.Count(r.URL.Path, "/"); {
+	case r.URL.Query().Get("watch") != "":
+		verb = "WATCH"
+	case verb == http.MethodGet && r.URL.Query().Has("resourceVersion") || verb == http.MethodGet && r.URL.Query().Has("limit") && named > 0:
+		verb = "LIST"
+	}
+	request := verb + " " + r.URL.Path
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.asked = append(g.asked, request)
+	return g.refuse(request)
+}
+
+// requests are those since the last call.
+func (g *gate) requests() []string {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	asked := g.asked
+	g.asked = nil
+	return asked
+}
+
+func (g *gate) cluster() *kube.Cluster {
+	return connect(g.t, &clientcmdapi.Cluster{Server: "http://" + g.address}, &clientcmdapi.AuthInfo{})
+}
+
+// connect goes through a kubeconfig file, as users do.
+func connect(t testing.TB, cluster *clientcmdapi.Cluster, user *clientcmdapi.AuthInfo) *kube.Cluster {
+	config := clientcmdapi.NewConfig()
+	config.Clusters["c"], config.AuthInfos["u"] = cluster, user
+	config.Contexts["x"] = &clientcmdapi.Context{Cluster: "c", AuthInfo: "u"}
+	file := filepath.Join(t.TempDir(), "kubeconfig")
+	require.NoError(t, clientcmd.WriteToFile(*config, file))
+	c, err := kube.Connect(file, "x")
+	require.NoError(t, err)
+	return c
+}

@@ -1,0 +1,94 @@
+package kube
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/active-cluster-sync/active-cluster-sync/internal/manifest"
+)
+
+// ErrNotServed: the cluster has no such kind of object.
+var ErrNotServed = errors.New("the cluster does not serve this kind; install its CustomResourceDefinition, or the API server behind it")
+
+// ImmutableError: fields differ that cannot be changed once the object exists.
+type ImmutableError struct {
+	Object  manifest.ID
+	Fields  []string // "spec.selector"
+	Message string   // what the API server says
+}
+
+func (e *ImmutableError) Error() string {
+	return fmt.Sprintf("%s: %s cannot be changed after creation; take the change back, or delete the object to have it created anew: %s",
+		e.Object, strings.Join(e.Fields, ", "), e.Message)
+}
+
+// describe says which object a write failed for, why, and what to do.
+func (t target) describe(err error) error {
+	id := t.id
+	var status apierrors.APIStatus
+	errors.As(err, &status)
+	switch {
+	case apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause):
+		return fmt.Errorf("%s: its namespace is being deleted; the object can be written once that is gone and made anew: %w", id, err)
+	case apierrors.IsNotFound(err) && status.Status().Details != nil && status.Status().Details.Kind == "namespaces" && id.Namespace != "":
+		return fmt.Errorf("%s: its namespace does not exist; add it to Git, or create it: %w", id, err)
+	case apierrors.IsNotFound(err):
+		return fmt.Errorf("%s: %w: %w", id, ErrNotServed, err)
+	case apierrors.IsInvalid(err):
+		return invalid(id, status.Status())
+	case apierrors.IsForbidden(err) && !unauthorised(err):
+		return fmt.Errorf("%s: refused by an admission check of the cluster: %w", id, err)
+	}
+	return fmt.Errorf("%s: %w", id, explain(err))
+}
+
+// unauthorised tells missing permissions from the refusals of admission, which have the same code.
+func unauthorised(err error) bool { return strings.Contains(err.Error(), `" cannot `) }
+
+// invalid sorts out what validation says about an object.
+func invalid(id manifest.ID, status metav1.Status) error {
+	message := status.Message
+	var causes []metav1.StatusCause
+	if status.Details != nil {
+		causes = status.Details.Causes
+	}
+	if id.Group == "" && id.Kind == "Secret" {
+		message = secretMessage(causes)
+	}
+	var fields []string
+	for _, cause := range causes {
+		if fixed(cause) {
+			fields = append(fields, cause.Field)
+		}
+	}
+	if slices.Sort(fields); len(fields) > 0 {
+		return &ImmutableError{Object: id, Fields: slices.Compact(fields), Message: message}
+	}
+	return fmt.Errorf("%s: the API server finds it invalid: %s", id, message)
+}
+
+// fixed: the field may not be changed. There is no code for that, only the words that validations use.
+func fixed(cause metav1.StatusCause) bool {
+	message := strings.ToLower(cause.Message)
+	for _, words := range []string{"immutable", "may not change", "may not be changed", "cannot change"} {
+		if strings.Contains(message, words) {
+			return true
+		}
+	}
+	return cause.Type == metav1.CauseTypeForbidden && strings.Contains(message, "updates to ")
+}
+
+// secretMessage leaves out the values, which the API server quotes.
+func secretMessage(causes []metav1.StatusCause) string {
+	var said []string
+	for _, cause := range causes {
+		said = append(said, fmt.Sprintf("%s: %s", cause.Field, cause.Type))
+	}
+	return strings.Join(said, ", ")
+}

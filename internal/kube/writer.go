@@ -1,0 +1,161 @@
+package kube
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+	"sync/atomic"
+
+	"github.com/go-git/go-git/v5/plumbing"
+	"golang.org/x/sync/errgroup"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/client-go/dynamic"
+
+	"github.com/active-cluster-sync/active-cluster-sync/internal/manifest"
+)
+
+// Write is one object to be made what Git says, or to be deleted.
+type Write struct {
+	Path     string            // canonical
+	Resource manifest.Resource // as Resolve said
+	// Object is the normalised content that is wanted, in any served version; nil deletes.
+	Object map[string]any
+	// Live is the hash that the object had in the index when this was planned; zero when there was none.
+	// It only chooses what to try first.
+	Live plumbing.Hash
+	// Scaled: an autoscaler that the cluster doesn't have yet is going to target the object.
+	Scaled bool
+}
+
+// Action is what became of a Write.
+type Action string
+
+const (
+	Created   Action = "created"
+	Updated   Action = "updated"
+	Unchanged Action = "unchanged"
+	Deleted   Action = "deleted"
+	Failed    Action = "failed"
+	Skipped   Action = "skipped"
+)
+
+// Written is the result of a Write.
+type Written struct {
+	Path   string
+	Action Action
+	// Reason says why it was skipped, or what an unchanged object is waiting for.
+	Reason string
+	// Hash is that of the object's normalised YAML after the write, in the index's version; zero when the
+	// object is gone, or is in no tree.
+	Hash plumbing.Hash
+	Err  error // when it failed
+}
+
+// ApplyOptions says how Apply works.
+type ApplyOptions struct {
+	Parallel int                   // how many writes at a time; 0 means 16
+	Progress func(done, total int) // called after each write, one call at a time; may be nil
+}
+
+const defaultParallel = 16
+
+// Apply makes objects what the writes say. Each is done whatever becomes of the others, in no order, and
+// the results are in the order of the writes. The answers of the API server are in the index when Apply
+// returns, so that the watch has no news of them. It is up to the caller to write namespaces before what
+// is in them.
+func (x *Index) Apply(ctx context.Context, writes []Write, o ApplyOptions) []Written {
+	w := &writer{index: x}
+	results := make([]Written, len(writes))
+	var mu sync.Mutex
+	done := 0
+	group := new(errgroup.Group)
+	if group.SetLimit(defaultParallel); o.Parallel > 0 {
+		group.SetLimit(o.Parallel)
+	}
+	for i, write := range writes {
+		group.Go(func() error {
+			results[i] = w.do(ctx, write)
+			mu.Lock()
+			defer mu.Unlock()
+			if done++; o.Progress != nil {
+				o.Progress(done, len(writes))
+			}
+			return nil
+		})
+	}
+	_ = group.Wait()
+	return results
+}
+
+// DryRun tells what Apply would do with one write, by having the API server do all but store it. The hash
+// is that of the object as it would become; Unchanged says that live and wanted are equivalent.
+func (x *Index) DryRun(ctx context.Context, write Write) Written {
+	w := &writer{index: x, dryRun: []string{metav1.DryRunAll}}
+	return w.do(ctx, write)
+}
+
+// writer is one run of writes.
+type writer struct {
+	index  *Index
+	dryRun []string
+	// unreachable is set once the API server has not answered to repeated attempts of one write, which
+	// makes the rest of the run pointless.
+	unreachable atomic.Pointer[error]
+}
+
+func (w *writer) do(ctx context.Context, write Write) Written {
+	t, err := w.target(write)
+	if gone := w.unreachable.Load(); err == nil && gone != nil {
+		err = *gone
+	}
+	var result Written
+	if err == nil {
+		if write.Object == nil {
+			result, err = w.delete(ctx, t)
+		} else {
+			result, err = w.ensure(ctx, t)
+		}
+	}
+	if err != nil {
+		if unanswered(err) && ctx.Err() == nil {
+			err = explain(err)
+			w.unreachable.Store(&err)
+		}
+		result = Written{Action: Failed, Err: t.describe(err)}
+	}
+	result.Path = write.Path
+	return result
+}
+
+// target is the object of a write.
+type target struct {
+	Write
+	id      manifest.ID
+	kind    manifest.Resource // in the version that is written: the file's, where that is served
+	indexed manifest.Resource // in the version that the index is in
+	api     dynamic.ResourceInterface
+	scaled  bool
+}
+
+func (w *writer) target(write Write) (target, error) {
+	location, ok := manifest.ParsePath(write.Path)
+	t := target{Write: write, kind: write.Resource, indexed: write.Resource}
+	t.id = manifest.ID{Group: write.Resource.Group, Kind: write.Resource.Kind, Namespace: location.Namespace, Name: location.Name}
+	if !ok {
+		return t, fmt.Errorf("%s is not the path of an object", write.Path)
+	}
+	versions, indexed := w.index.served(t.kind.GroupResource())
+	if len(versions) == 0 {
+		return t, fmt.Errorf("%w: %s", ErrNotServed, t.kind)
+	}
+	t.kind.Version, t.indexed.Version = indexed, indexed
+	apiVersion, _ := write.Object["apiVersion"].(string)
+	if gv, err := schema.ParseGroupVersion(apiVersion); err == nil && slices.Contains(versions, gv.Version) {
+		t.kind.Version = gv.Version
+	}
+	t.api = w.index.cluster.of(t.kind, t.id.Namespace)
+	t.scaled = write.Scaled || w.index.isScaled(t.id)
+	return t, nil
+}

@@ -1,0 +1,410 @@
+package kube_test
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/active-cluster-sync/active-cluster-sync/internal/kube"
+	"github.com/active-cluster-sync/active-cluster-sync/internal/manifest"
+)
+
+// written applies one write that must not fail.
+func written(t testing.TB, index *kube.Index, w kube.Write) kube.Written {
+	t.Helper()
+	result := apply(t, index, w)[0]
+	require.NoError(t, result.Err)
+	return result
+}
+
+func TestApplyRestoresDrift(t *testing.T) {
+	t.Parallel()
+	index := startIndex(t, connectAdmin(t))
+	snapshot(t, index)
+	ns := namespace(t)
+	git := func() kube.Write { return wanted(t, index, deployment(ns, "cart", 2)) }
+	first := written(t, index, git())
+	require.Equal(t, kube.Created, first.Action)
+	u := object(t, deployment(ns, "cart", 2))
+	created := read(t, u)
+
+	for name, drift := range map[string]func(obj map[string]any){
+		"env": func(obj map[string]any) {
+			container := containers(obj)[0].(map[string]any)
+			container["env"] = []any{map[string]any{"name": "DEBUG", "value": "1"}}
+		},
+		"sidecar": func(obj map[string]any) {
+			setContainers(obj, append(containers(obj), map[string]any{"name": "sidecar", "image": "registry.example.com/spy:1"}))
+		},
+		"image": func(obj map[string]any) { containers(obj)[0].(map[string]any)["image"] = "registry.example.com/cart:2" },
+		"label": func(obj map[string]any) {
+			_ = unstructured.SetNestedField(obj, "x", "metadata", "labels", "added")
+		},
+		"replicas": func(obj map[string]any) { _ = unstructured.SetNestedField(obj, int64(9), "spec", "replicas") },
+	} {
+		edit(t, u, drift)
+		until(t, "the drift is seen", func() bool { h, _ := snapshot(t, index).Tree.Get(pathOf(u)); return h != first.Hash })
+		result := written(t, index, git())
+		require.Equal(t, kube.Updated, result.Action, name)
+		require.Equal(t, first.Hash, result.Hash, name)
+		require.Equal(t, created.GetUID(), read(t, u).GetUID(), name)
+	}
+
+	remove(t, u)
+	result := written(t, index, git())
+	require.Contains(t, []kube.Action{kube.Created, kube.Unchanged}, result.Action)
+	require.Equal(t, first.Hash, result.Hash)
+	require.NotEqual(t, created.GetUID(), read(t, u).GetUID())
+
+	before := read(t, u).GetGeneration()
+	require.Equal(t, kube.Unchanged, written(t, index, git()).Action)
+	require.Equal(t, before, read(t, u).GetGeneration())
+}
+
+func containers(obj map[string]any) []any {
+	list, _, _ := unstructured.NestedFieldNoCopy(obj, "spec", "template", "spec", "containers")
+	return list.([]any)
+}
+
+func setContainers(obj map[string]any, list []any) {
+	_ = unstructured.SetNestedSlice(obj, list, "spec", "template", "spec", "containers")
+}
+
+func TestOwnWritesAreNoNews(t *testing.T) {
+	t.Parallel()
+	index := startIndex(t, connectAdmin(t))
+	snapshot(t, index)
+	ns := namespace(t)
+	dir := "namespaces/" + ns + "/configmaps"
+	for i := range 20 {
+		result := written(t, index, wanted(t, index, configMap(ns, "mine", fmt.Sprint(i))))
+		after := snapshot(t, index).Tree
+		h, _ := after.Get(result.Path)
+		require.Equal(t, result.Hash, h, "the index has it at once")
+
+		// The watch has told of the write when it has told of what came after.
+		marker := create(t, configMap(ns, fmt.Sprint("marker-", i), "x"))
+		until(t, "the marker is seen", func() bool { _, in := index.Lookup(pathOf(marker)); return in })
+		later := snapshot(t, index).Tree
+		h, _ = later.Get(result.Path)
+		require.Equal(t, result.Hash, h)
+	}
+	require.GreaterOrEqual(t, snapshot(t, index).Tree.Sub(dir).Len(), 21)
+}
+
+func TestUpdateKeepsWhatTheClusterAllocated(t *testing.T) {
+	t.Parallel()
+	index := startIndex(t, connectAdmin(t))
+	snapshot(t, index)
+	ns := namespace(t)
+	for name, c := range map[string]struct {
+		text      string
+		allocated []string // a field that the cluster fills in
+	}{
+		"Service": {fmt.Sprintf(`
+apiVersion: v1
+kind: Service
+metadata: {name: web, namespace: %s, labels: {v: "VALUE"}}
+spec: {type: NodePort, selector: {app: web}, ports: [{port: 80}]}
+`, ns), []string{"spec", "clusterIP"}},
+		"PersistentVolumeClaim": {fmt.Sprintf(`
+apiVersion: v1
+kind: PersistentVolumeClaim
+metadata: {name: data, namespace: %s, labels: {v: "VALUE"}}
+spec: {accessModes: [ReadWriteOnce], storageClassName: none, resources: {requests: {storage: 1Gi}}}
+`, ns), []string{"spec", "volumeName"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			u := create(t, strings.ReplaceAll(c.text, "VALUE", "1"))
+			if name == "PersistentVolumeClaim" {
+				u = bind(t, u)
+			}
+			before, found, _ := unstructured.NestedString(u.Object, c.allocated...)
+			require.True(t, found)
+			write := wanted(t, index, strings.ReplaceAll(c.text, "VALUE", "2"))
+			write.Live = manifest.Hash(nil) // it exists, whether the index has seen it or not
+			result := written(t, index, write)
+			require.Equal(t, kube.Updated, result.Action)
+			now := read(t, u)
+			after, _, _ := unstructured.NestedString(now.Object, c.allocated...)
+			require.Equal(t, before, after)
+			require.Equal(t, "2", now.GetLabels()["v"])
+		})
+	}
+}
+
+// bind does what the volume controller does.
+func bind(t testing.TB, claim *unstructured.Unstructured) *unstructured.Unstructured {
+	edit(t, claim, func(obj map[string]any) {
+		_ = unstructured.SetNestedField(obj, "pv-of-"+claim.GetNamespace(), "spec", "volumeName")
+		_ = unstructured.SetNestedField(obj, "yes", "metadata", "annotations", "pv.kubernetes.io/bound-by-controller")
+	})
+	return read(t, claim)
+}
+
+func TestRefusalsSayWhatToDo(t *testing.T) {
+	t.Parallel()
+	index := startIndex(t, connectAdmin(t))
+	snapshot(t, index)
+	ns := namespace(t)
+	create(t, deployment(ns, "cart", 1))
+
+	fails := func(w kube.Write) error {
+		t.Helper()
+		result := apply(t, index, w)[0]
+		require.Equal(t, kube.Failed, result.Action)
+		require.Error(t, result.Err)
+		require.Contains(t, result.Err.Error(), manifest.IDOf(w.Object).String())
+		return result.Err
+	}
+
+	var immutable *kube.ImmutableError
+	err := fails(wanted(t, index, strings.ReplaceAll(deployment(ns, "cart", 1), "app: cart", "app: basket")))
+	require.ErrorAs(t, err, &immutable)
+	require.Equal(t, []string{"spec.selector"}, immutable.Fields)
+	require.Contains(t, err.Error(), "spec.selector cannot be changed after creation; take the change back, or delete the object")
+
+	err = fails(wanted(t, index, strings.ReplaceAll(deployment(ns, "bad", 1), "app: cart}}\n    spec", "app: other}}\n    spec")))
+	require.Contains(t, err.Error(), "finds it invalid")
+	require.NotErrorAs(t, err, &immutable)
+
+	binding := fmt.Sprintf(`
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRoleBinding
+metadata: {name: %s}
+roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: view}
+`, ns)
+	create(t, binding)
+	err = fails(wanted(t, index, strings.Replace(binding, "name: view", "name: edit", 1)))
+	require.ErrorAs(t, err, &immutable)
+	require.Equal(t, []string{"roleRef"}, immutable.Fields)
+
+	create(t, service(ns, "web", "1"))
+	err = fails(wanted(t, index, strings.Replace(service(ns, "web", "1"), "spec: {", "spec: {clusterIP: None, ", 1)))
+	require.ErrorAs(t, err, &immutable)
+
+	set := strings.NewReplacer("kind: Deployment", "kind: StatefulSet", "spec:\n  replicas", "spec:\n  serviceName: a\n  replicas").Replace(deployment(ns, "set", 0))
+	create(t, set)
+	err = fails(wanted(t, index, strings.Replace(set, "serviceName: a", "serviceName: b", 1)))
+	require.ErrorAs(t, err, &immutable)
+
+	err = fails(wanted(t, index, configMap("absent", "a", "1")))
+	require.Contains(t, err.Error(), "its namespace does not exist")
+
+	doomed := namespace(t)
+	create(t, fmt.Sprintf("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a, namespace: %s, finalizers: [example.com/hold]}", doomed))
+	remove(t, object(t, "apiVersion: v1\nkind: Namespace\nmetadata: {name: "+doomed+"}"))
+	err = fails(wanted(t, index, configMap(doomed, "b", "1")))
+	require.Contains(t, err.Error(), "its namespace is being deleted")
+	a := object(t, configMap(doomed, "a", "1"))
+	until(t, "the namespace is emptied", func() bool { return read(t, a).GetDeletionTimestamp() != nil })
+	err = fails(wanted(t, index, configMap(doomed, "a", "2")))
+	require.Contains(t, err.Error(), "it is being deleted and waits for its finalizers example.com/hold")
+	edit(t, a, func(obj map[string]any) { unstructured.RemoveNestedField(obj, "metadata", "finalizers") })
+
+	unheard := kube.Write{
+		Path:     "namespaces/" + ns + "/things.unheard.of/x.yaml",
+		Resource: manifest.Resource{Group: "unheard.of", Version: "v1", Name: "things", Kind: "Thing", Namespaced: true},
+		Object:   object(t, "apiVersion: unheard.of/v1\nkind: Thing\nmetadata: {name: x, namespace: "+ns+"}").Object,
+	}
+	require.ErrorIs(t, fails(unheard), kube.ErrNotServed)
+}
+
+func TestBadObjectsDontStopTheRest(t *testing.T) {
+	t.Parallel()
+	index := startIndex(t, connectAdmin(t))
+	snapshot(t, index)
+	ns := namespace(t)
+	var writes []kube.Write
+	for i := range 60 {
+		text := configMap(ns, fmt.Sprint("c", i), "1")
+		if i%3 == 0 {
+			text = strings.Replace(text, "data:", "immutable: 7\ndata:", 1)
+		}
+		writes = append(writes, wanted(t, index, text))
+	}
+	calls := 0
+	results := index.Apply(t.Context(), writes, kube.ApplyOptions{Parallel: 5, Progress: func(done, total int) {
+		calls++
+		require.Equal(t, calls, done)
+		require.Equal(t, 60, total)
+	}})
+	for i, r := range results {
+		require.Equal(t, writes[i].Path, r.Path)
+		require.Equal(t, i%3 == 0, r.Err != nil, "%d: %v", i, r.Err)
+	}
+	require.Equal(t, 60, calls)
+}
+
+func TestExcludedObjectsAreNeitherWrittenNorDeleted(t *testing.T) {
+	t.Parallel()
+	index := startIndex(t, connectAdmin(t))
+	snapshot(t, index)
+	ns := namespace(t)
+	u := create(t, strings.Replace(configMap(ns, "theirs", "1"), "metadata: {", `metadata: {annotations: {active-cluster-sync.io/ignore: "true"}, `, 1))
+	write := wanted(t, index, configMap(ns, "theirs", "2"))
+	for _, object := range []map[string]any{write.Object, nil} {
+		write.Object = object
+		result := written(t, index, write)
+		require.Equal(t, kube.Skipped, result.Action)
+		require.NotEmpty(t, result.Reason)
+		require.Equal(t, u.GetResourceVersion(), read(t, u).GetResourceVersion())
+	}
+}
+
+func TestDeleteNeverHitsAnObjectThatCameLater(t *testing.T) {
+	t.Parallel()
+	ns := namespace(t)
+	u := create(t, configMap(ns, "a", "1"))
+	g := newGate(t)
+	index := startIndex(t, g.cluster())
+	snapshot(t, index)
+	write := wanted(t, index, configMap(ns, "a", "1"))
+	write.Object = nil
+
+	// Between looking at the object and deleting it, somebody puts one in its place that isn't synced.
+	replaced := false
+	g.refusing(func(request string) int {
+		if request == "DELETE /api/v1/namespaces/"+ns+"/configmaps/a" && !replaced {
+			replaced = true
+			_ = of(u).Delete(t.Context(), "a", metav1.DeleteOptions{})
+			theirs := object(t, configMap(ns, "a", "2"))
+			theirs.SetAnnotations(map[string]string{"active-cluster-sync.io/ignore": "true"})
+			_, _ = of(u).Create(t.Context(), theirs, metav1.CreateOptions{})
+		}
+		return 0
+	})
+	result := written(t, index, write)
+	require.True(t, replaced)
+	require.Equal(t, kube.Skipped, result.Action)
+	require.NotEqual(t, u.GetUID(), read(t, u).GetUID())
+}
+
+func TestDeleteGoesAheadWithoutWaitingForFinalizers(t *testing.T) {
+	t.Parallel()
+	index := startIndex(t, connectAdmin(t))
+	snapshot(t, index)
+	ns := namespace(t)
+	plain := create(t, configMap(ns, "plain", "1"))
+	held := create(t, strings.Replace(configMap(ns, "held", "1"), "metadata: {", "metadata: {finalizers: [example.com/hold], ", 1))
+	deletion := func(u *unstructured.Unstructured) kube.Write {
+		return kube.Write{Path: pathOf(u), Resource: resourceOf(u), Live: manifest.Hash(nil)}
+	}
+	require.Equal(t, kube.Deleted, index.DryRun(t.Context(), deletion(plain)).Action)
+	read(t, plain)
+	require.Equal(t, kube.Deleted, written(t, index, deletion(plain)).Action)
+	_, err := of(plain).Get(t.Context(), "plain", metav1.GetOptions{})
+	require.True(t, apierrors.IsNotFound(err))
+	require.Equal(t, kube.Unchanged, written(t, index, deletion(plain)).Action, "it is gone already")
+	until(t, "the index knows", func() bool { _, in := index.Lookup(pathOf(plain)); return !in })
+
+	require.Equal(t, kube.Deleted, written(t, index, deletion(held)).Action)
+	again := written(t, index, deletion(held))
+	require.Equal(t, kube.Unchanged, again.Action)
+	require.Contains(t, again.Reason, "example.com/hold")
+	edit(t, held, func(obj map[string]any) { unstructured.RemoveNestedField(obj, "metadata", "finalizers") })
+}
+
+func TestDryRunFindsEquivalenceAndStoresNothing(t *testing.T) {
+	t.Parallel()
+	index := startIndex(t, connectAdmin(t))
+	snapshot(t, index)
+	ns := namespace(t)
+	u := create(t, deployment(ns, "cart", 2))
+	until(t, "it is indexed", func() bool { _, in := index.Lookup(pathOf(u)); return in })
+	live, _ := index.Lookup(pathOf(u))
+
+	// What the file leaves to the API server's defaults is no difference.
+	same := index.DryRun(t.Context(), wanted(t, index, deployment(ns, "cart", 2)))
+	require.Equal(t, kube.Written{Path: pathOf(u), Action: kube.Unchanged, Hash: live.Hash}, same)
+
+	other := index.DryRun(t.Context(), wanted(t, index, deployment(ns, "cart", 3)))
+	require.Equal(t, kube.Updated, other.Action)
+	require.NotEqual(t, live.Hash, other.Hash)
+	fresh := index.DryRun(t.Context(), wanted(t, index, deployment(ns, "fresh", 3)))
+	require.Equal(t, kube.Created, fresh.Action)
+
+	require.Equal(t, u.GetGeneration(), read(t, u).GetGeneration())
+	_, err := of(u).Get(t.Context(), "fresh", metav1.GetOptions{})
+	require.True(t, apierrors.IsNotFound(err))
+
+	result := written(t, index, wanted(t, index, deployment(ns, "cart", 3)))
+	require.Equal(t, other.Hash, result.Hash, "the write becomes what the dry run said")
+}
+
+func TestWritesPersistThroughOverload(t *testing.T) {
+	t.Parallel()
+	g := newGate(t)
+	index := startIndex(t, g.cluster())
+	snapshot(t, index)
+	ns := namespace(t)
+	refused := 0
+	g.refusing(func(request string) int {
+		if strings.HasPrefix(request, "POST ") && refused < 2 {
+			refused++
+			return []int{http.StatusServiceUnavailable, http.StatusTooManyRequests}[refused-1]
+		}
+		return 0
+	})
+	require.Equal(t, kube.Created, written(t, index, wanted(t, index, configMap(ns, "a", "1"))).Action)
+	require.Equal(t, 2, refused)
+}
+
+func TestUnreachableAPIServerFailsTheRestAtOnce(t *testing.T) {
+	t.Parallel()
+	g := newGate(t)
+	index := startIndex(t, g.cluster())
+	snapshot(t, index)
+	ns := namespace(t)
+	var writes []kube.Write
+	for i := range 500 {
+		writes = append(writes, wanted(t, index, configMap(ns, fmt.Sprint("c", i), "1")))
+	}
+	g.shut()
+	ctx, cancel := contextWithin(t, 30)
+	defer cancel()
+	for _, r := range index.Apply(ctx, writes, kube.ApplyOptions{Parallel: 4}) {
+		require.Equal(t, kube.Failed, r.Action)
+		require.ErrorIs(t, r.Err, kube.ErrUnreachable)
+	}
+	require.NoError(t, ctx.Err())
+}
+
+func TestConcurrentEditsDontLoseAWrite(t *testing.T) {
+	t.Parallel()
+	index := startIndex(t, connectAdmin(t))
+	snapshot(t, index)
+	ns := namespace(t)
+	u := create(t, configMap(ns, "a", "1"))
+	g := 0
+	stop := make(chan struct{})
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for ; ; g++ {
+			select {
+			case <-stop:
+				return
+			default:
+			}
+			now, err := of(u).Get(t.Context(), "a", metav1.GetOptions{})
+			if err == nil {
+				now.SetLabels(map[string]string{"g": fmt.Sprint(g)})
+				_, _ = of(u).Update(t.Context(), now, metav1.UpdateOptions{})
+			}
+		}
+	}()
+	until(t, "a write got through between the edits", func() bool {
+		return apply(t, index, wanted(t, index, configMap(ns, "a", "2")))[0].Err == nil
+	})
+	close(stop)
+	<-done
+	value, _, _ := unstructured.NestedString(read(t, u).Object, "data", "value")
+	require.Equal(t, "2", value)
+}
