@@ -1,0 +1,354 @@
+package activities
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/go-git/go-git/v5/plumbing"
+
+	"github.com/active-cluster-sync/active-cluster-sync/internal/kube"
+	"github.com/active-cluster-sync/active-cluster-sync/internal/manifest"
+	"github.com/active-cluster-sync/active-cluster-sync/internal/plan"
+	"github.com/active-cluster-sync/active-cluster-sync/internal/repo"
+	"github.com/active-cluster-sync/active-cluster-sync/internal/tree"
+	"github.com/active-cluster-sync/active-cluster-sync/workflows"
+)
+
+// Apply makes the cluster equal to a revision. One object that can't be applied never holds up another:
+// it is reported and tried again later.
+func (a *Activities) Apply(ctx context.Context, in workflows.ApplyInput) (workflows.ApplyResult, error) {
+	return run(ctx, a, workflows.ApplyActivity, func(ctx context.Context, p *progress) (workflows.ApplyResult, []any, error) {
+		a.applying.Lock()
+		defer a.applying.Unlock()
+		result, err := a.apply(ctx, in, p)
+		facts := append([]any{"revision", in.Revision}, counts(result.Changes)...)
+		return result, append(facts, "failed", result.FailedCount, "withheld", result.Withheld.Count), err
+	})
+}
+
+// pulled is what a worker remembers of its last Apply. It is a cache: without it everything is compared
+// once.
+type pulled struct {
+	desired *desired
+	scope   string
+	// git and live are the two sides as they were left.
+	git, live tree.Tree
+	agreed    map[string]plan.Pair
+	failing   map[string]*failing
+}
+
+// failing is an object that could not be applied.
+type failing struct {
+	plan.Write
+	attempts int
+	next     time.Time
+	failure  workflows.Failure
+}
+
+// application is one run of Apply.
+type application struct {
+	*Activities
+	in       workflows.ApplyInput
+	progress *progress
+	*view
+	revision plumbing.Hash
+	// settled is the cluster as the plan saw it plus what this run wrote. What others changed in the
+	// meantime is not in it and is seen as a difference at the next tick.
+	settled *tree.Editor
+	changes workflows.Changes
+	// removed are the resources of the objects that may have to be deleted.
+	removed map[string]manifest.Resource
+}
+
+func (a *Activities) apply(ctx context.Context, in workflows.ApplyInput, p *progress) (workflows.ApplyResult, error) {
+	repository, err := a.open(in.Config)
+	if err != nil {
+		return workflows.ApplyResult{}, err
+	}
+	revision := plumbing.NewHash(in.Revision)
+	if err := repository.Fetch(ctx, revision); err != nil {
+		return workflows.ApplyResult{}, err
+	}
+	v, err := a.look(ctx, in.Config, p)
+	if err != nil {
+		return workflows.ApplyResult{}, err
+	}
+	v.index.Release(v.snapshot.Tree)
+	r := &application{Activities: a, in: in, progress: p, view: v, revision: revision, settled: tree.NewEditor(v.live),
+		removed: map[string]manifest.Resource{}}
+	paths, err := r.recall(repository)
+	if err != nil {
+		return workflows.ApplyResult{}, err
+	}
+	if err := r.writeAll(ctx, paths); err != nil {
+		return workflows.ApplyResult{}, err
+	}
+	deletions, finished, err := r.prune(ctx, repository)
+	if err != nil {
+		return workflows.ApplyResult{}, err
+	}
+	a.pulled.git, a.pulled.live = r.git(), r.settled.Tree()
+	return r.result(deletions, finished), nil
+}
+
+// git is what Git asks for, without ignored namespaces.
+func (r *application) git() tree.Tree {
+	return withoutIgnored(r.pulled.desired.tree.Tree(), r.in.Config)
+}
+
+// recall brings what the worker remembers to the revision and lists the objects to look at: those that
+// changed on either side since the last time and those that are due for another try, or all of them.
+func (r *application) recall(repository *repo.Repository) ([]string, error) {
+	memory := &r.pulled
+	known := memory.desired != nil && memory.desired.repository == repository && memory.scope == r.in.Config.Scope()
+	if !known {
+		*memory = pulled{
+			desired: newDesired(repository), scope: r.in.Config.Scope(),
+			agreed: map[string]plan.Pair{}, failing: map[string]*failing{},
+		}
+	}
+	if err := memory.desired.follow(r.revision, r.index); err != nil {
+		memory.desired = nil // half-read: start over at the next attempt
+		return nil, err
+	}
+	memory.desired.resolve(r.index)
+	git := r.git()
+	if known {
+		return append(plan.Touched(memory.git, git, memory.live, r.live), r.due()...), nil
+	}
+	if r.in.Settled.Revision == r.in.Revision && r.in.Settled.Tree == r.live.Hash().String() && r.in.Settled.Scope == r.in.Config.Scope() {
+		for path, hash := range git.All() {
+			if live, ok := r.live.Get(path); ok {
+				memory.agreed[path] = plan.Pair{Git: hash, Live: live}
+			}
+		}
+	}
+	return allPaths(git), nil
+}
+
+func allPaths(t tree.Tree) []string {
+	paths := make([]string, 0, t.Len())
+	for path := range t.All() {
+		paths = append(paths, path)
+	}
+	return paths
+}
+
+// due lists the failing objects whose time has come.
+func (r *application) due() []string {
+	var paths []string
+	for path, f := range r.pulled.failing {
+		if !time.Now().Before(f.next) {
+			paths = append(paths, path)
+		}
+	}
+	return paths
+}
+
+// writeAll writes, stage by stage, the objects among paths that aren't as Git says.
+func (r *application) writeAll(ctx context.Context, paths []string) error {
+	todo := r.decide(paths)
+	for stage := plan.Foundations; stage <= plan.Gates; stage++ {
+		batch := slices.DeleteFunc(slices.Clone(todo), func(w plan.Write) bool { return plan.StageOf(w.Path) != stage })
+		if err := r.write(ctx, batch); err != nil {
+			return err
+		}
+		if stage == plan.Foundations {
+			appeared, err := r.awaitKinds(ctx, batch)
+			if err != nil {
+				return err
+			}
+			todo = append(todo, r.decide(appeared)...)
+		}
+	}
+	return nil
+}
+
+// decide plans the writes for some paths. What failed before and hasn't changed waits for its time.
+func (r *application) decide(paths []string) []plan.Write {
+	memory := &r.pulled
+	writes, same := plan.Pull{Git: r.git(), Live: r.live, Agreed: memory.agreed, Paths: slices.Compact(slices.Sorted(slices.Values(paths)))}.Writes()
+	maps.Copy(memory.agreed, same)
+	differs := map[string]bool{}
+	for _, w := range writes {
+		differs[w.Path] = true
+	}
+	for _, path := range paths {
+		if f := memory.failing[path]; f != nil && !f.Git.IsZero() && !differs[path] {
+			delete(memory.failing, path)
+		}
+	}
+	return slices.DeleteFunc(writes, func(w plan.Write) bool {
+		f := memory.failing[w.Path]
+		return f != nil && f.Write == w && time.Now().Before(f.next)
+	})
+}
+
+// write carries out one stage.
+func (r *application) write(ctx context.Context, batch []plan.Write) error {
+	if len(batch) == 0 {
+		return nil
+	}
+	memory := &r.pulled
+	slices.SortFunc(batch, func(a, b plan.Write) int { // the objects of one file together
+		x, y := memory.desired.declared[a.Path][0], memory.desired.declared[b.Path][0]
+		return cmp.Or(cmp.Compare(x.file, y.file), cmp.Compare(x.index, y.index))
+	})
+	planned := map[string]plan.Write{}
+	writes := make([]kube.Write, 0, len(batch))
+	for _, w := range batch {
+		resource, object, err := memory.desired.object(w.Path, r.index)
+		if err != nil {
+			r.fail(w, err)
+			continue
+		}
+		planned[w.Path] = w
+		writes = append(writes, kube.Write{
+			Path: w.Path, Resource: resource, Object: object, Live: w.Live,
+			Scaled: memory.desired.isScaled(manifest.IDOf(object)),
+		})
+	}
+	for _, written := range r.index.Apply(ctx, writes, r.reporting("applied")) {
+		r.took(planned[written.Path], written)
+	}
+	return ctx.Err()
+}
+
+// took takes over what became of one write.
+func (r *application) took(w plan.Write, written kube.Written) {
+	memory := &r.pulled
+	switch written.Action {
+	case kube.Created, kube.Updated, kube.Unchanged:
+		memory.agreed[w.Path] = plan.Pair{Git: w.Git, Live: written.Hash}
+		delete(memory.failing, w.Path)
+		r.settled.Put(w.Path, written.Hash)
+	case kube.Skipped:
+		r.fail(w, fmt.Errorf("the object in the cluster is not synced (%s): remove it from Git, or lift the reason", written.Reason))
+		return
+	default:
+		r.fail(w, written.Err)
+		return
+	}
+	if written.Action != kube.Unchanged {
+		r.note(w.Path, written.Action)
+	}
+}
+
+// note counts and logs a change in the cluster.
+func (r *application) note(path string, action kube.Action) {
+	switch action {
+	case kube.Created:
+		r.changes.Added++
+	case kube.Updated:
+		r.changes.Updated++
+	case kube.Deleted:
+		r.changes.Deleted++
+	}
+	if len(r.changes.Objects) < workflows.MaxListed {
+		r.changes.Objects = append(r.changes.Objects, objectName(path))
+	}
+	r.Logger.Info("object changed", "cluster", r.Cluster, "object", objectName(path), "action", string(action))
+}
+
+// Bounds of the time between two tries of one object.
+const (
+	firstRetry = 5 * time.Second
+	lastRetry  = 5 * time.Minute
+)
+
+// fail remembers an object that could not be applied, and when to try it again.
+func (r *application) fail(w plan.Write, err error) {
+	f := r.pulled.failing[w.Path]
+	if f == nil || f.Git != w.Git {
+		f = &failing{}
+		r.pulled.failing[w.Path] = f
+	}
+	f.Write = w
+	f.next = time.Now().Add(min(firstRetry<<min(f.attempts, 10), lastRetry))
+	f.attempts++
+	f.failure = workflows.Failure{Object: objectName(w.Path), Message: err.Error()}
+	if places := r.pulled.desired.declared[w.Path]; len(places) > 0 {
+		f.failure.File = fmt.Sprintf("%s:%d", places[0].file, r.pulled.desired.document(places[0]).line)
+	}
+	r.Logger.Warn("object not applied", "cluster", r.Cluster, "object", f.failure.Object, "file", f.failure.File, "error", err.Error())
+}
+
+// awaitKinds waits until the CustomResourceDefinitions that were just written are served and lists the
+// objects whose kind the cluster knows by now.
+func (r *application) awaitKinds(ctx context.Context, batch []plan.Write) ([]string, error) {
+	var names []string
+	for _, w := range batch {
+		location, _ := manifest.ParsePath(w.Path)
+		if plan.ResourceName(location) == "customresourcedefinitions.apiextensions.k8s.io" && r.pulled.failing[w.Path] == nil {
+			names = append(names, location.Name)
+		}
+	}
+	if len(names) == 0 {
+		return nil, nil
+	}
+	r.progress.say("waiting for %d CustomResourceDefinitions to be served", len(names))
+	if err := r.index.AwaitEstablished(ctx, names); err != nil {
+		r.Logger.Warn("some kinds are not served yet; their objects wait", "cluster", r.Cluster, "error", err.Error())
+	}
+	before := r.git()
+	r.pulled.desired.resolve(r.index)
+	return plan.Touched(before, r.git(), tree.Tree{}, tree.Tree{}), ctx.Err()
+}
+
+func (r *application) reporting(verb string) kube.ApplyOptions {
+	return kube.ApplyOptions{Progress: func(done, total int) { r.progress.say("%s %d of %d objects", verb, done, total) }}
+}
+
+// result is what the workflow is told.
+func (r *application) result(deletions plan.Deletions, finished bool) workflows.ApplyResult {
+	failures := r.pulled.desired.mistakes(r.scope)
+	var retry time.Duration
+	for _, path := range slices.Sorted(maps.Keys(r.pulled.failing)) {
+		f := r.pulled.failing[path]
+		failures = append(failures, f.failure)
+		if wait := max(time.Until(f.next), time.Second); retry == 0 || wait < retry {
+			retry = wait
+		}
+	}
+	if len(failures) > 0 && retry == 0 {
+		retry = lastRetry
+	}
+	result := workflows.ApplyResult{
+		Tree: r.settled.Tree().Hash().String(), Changes: r.changes,
+		Failed: failures[:min(len(failures), workflows.MaxListed)], FailedCount: len(failures), RetryAfter: retry,
+		Tracked: []string{r.in.Revision},
+	}
+	if !finished {
+		result.Tracked = stillTracked(r.in.Tracked, r.in.Revision)
+	}
+	if deletions.Withheld != "" {
+		result.Withheld = workflows.Pending{Digest: deletions.Digest(), Count: len(deletions.Paths), Reason: deletions.Withheld}
+		for _, path := range deletions.Paths[:min(len(deletions.Paths), workflows.MaxListed)] {
+			result.Withheld.Objects = append(result.Withheld.Objects, objectName(path))
+		}
+	}
+	return result
+}
+
+// maxTracked bounds the revisions that are remembered for deletions that wait. The oldest is kept
+// whatever comes: it is the one that was carried out in full.
+const maxTracked = 20
+
+func stillTracked(tracked []string, revision string) []string {
+	if slices.Contains(tracked, revision) {
+		return tracked
+	}
+	next := append(slices.Clone(tracked), revision)
+	if len(next) > maxTracked {
+		next = slices.Delete(next, 1, len(next)-maxTracked+1)
+	}
+	return next
+}
+
+func compareFailures(a, b workflows.Failure) int {
+	return cmp.Or(cmp.Compare(a.File, b.File), cmp.Compare(a.Object, b.Object), cmp.Compare(a.Message, b.Message))
+}

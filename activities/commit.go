@@ -1,0 +1,213 @@
+package activities
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"strings"
+	"time"
+
+	"github.com/go-git/go-git/v5/plumbing"
+	"go.temporal.io/sdk/activity"
+	"sigs.k8s.io/yaml"
+
+	"github.com/active-cluster-sync/active-cluster-sync/internal/manifest"
+	"github.com/active-cluster-sync/active-cluster-sync/internal/plan"
+	"github.com/active-cluster-sync/active-cluster-sync/internal/repo"
+	"github.com/active-cluster-sync/active-cluster-sync/internal/tree"
+	"github.com/active-cluster-sync/active-cluster-sync/workflows"
+)
+
+// Commit makes Git equal to the cluster as this worker sees it now. It writes only on top of the tip
+// that Fetch saw, and only where the branch is this cluster's to write.
+func (a *Activities) Commit(ctx context.Context, in workflows.CommitInput) (workflows.CommitResult, error) {
+	return run(ctx, a, workflows.CommitActivity, func(ctx context.Context, p *progress) (workflows.CommitResult, []any, error) {
+		repository, err := a.open(in.Config)
+		if err != nil {
+			return workflows.CommitResult{}, nil, err
+		}
+		tip := plumbing.NewHash(in.Revision)
+		if !tip.IsZero() {
+			if err := repository.Fetch(ctx, tip); err != nil {
+				return workflows.CommitResult{}, nil, err
+			}
+			if err := mayPush(ctx, repository, tip, in); err != nil {
+				return workflows.CommitResult{}, nil, err
+			}
+		}
+		result, err := a.commit(ctx, repository, tip, in, p)
+		return result, append([]any{"revision", result.Revision}, counts(result.Changes)...), err
+	})
+}
+
+// maxAttempts bounds how often Commit starts over because an object changed under its hands.
+const maxAttempts = 5
+
+func (a *Activities) commit(ctx context.Context, repository *repo.Repository, tip plumbing.Hash, in workflows.CommitInput, p *progress) (workflows.CommitResult, error) {
+	for attempt := 1; ; attempt++ {
+		v, err := a.look(ctx, in.Config, p)
+		if err != nil {
+			return workflows.CommitResult{}, err
+		}
+		p.say("storing %d objects", v.live.Len())
+		pushed, err := repository.Push(ctx, repo.Push{
+			Parent:  tip,
+			Desired: v.live,
+			Content: v.index.Content,
+			Keep: func(path string) bool {
+				return v.scope.Ignores(path) || !v.snapshot.Knows(path)
+			},
+			Files:   map[string][]byte{markerFile: marker{Layout: markerLayout, Cluster: a.Cluster, UID: in.Config.ClusterUID}.encode()},
+			Message: func(changes []tree.Change) string { return commitMessage(ctx, a.Cluster, changes) },
+			When:    time.Now(),
+		})
+		if errors.Is(err, repo.ErrStale) && attempt < maxAttempts {
+			continue
+		}
+		if err != nil {
+			return workflows.CommitResult{}, err
+		}
+		v.index.Release(v.snapshot.Tree)
+		return workflows.CommitResult{
+			Revision: pushed.Revision.String(), Tree: v.live.Hash().String(), Changes: summarise(pushed.Changes),
+		}, nil
+	}
+}
+
+// markerFile says whose path this is.
+const markerFile = ".cluster-sync.yaml"
+
+const markerLayout = 1
+
+type marker struct {
+	Layout  int    `json:"layout"`
+	Cluster string `json:"cluster"`
+	UID     string `json:"uid"`
+}
+
+func (m marker) encode() []byte {
+	return fmt.Appendf(nil, "# Written by Active Cluster Sync. It says which cluster is stored here; don't edit it.\n"+
+		"layout: %d\ncluster: %s\nuid: %s\n", m.Layout, m.Cluster, m.UID)
+}
+
+// mayPush tells whether the content of the tip may be overwritten: it is this cluster's by its marker, or
+// continues what this enrolment pushed, or there is nothing in it that anybody could miss.
+func mayPush(ctx context.Context, repository *repo.Repository, tip plumbing.Hash, in workflows.CommitInput) error {
+	content, err := repository.ReadFile(tip, markerFile)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if err == nil {
+		return checkMarker(content, in.Config)
+	}
+	if in.Settled.Revision != "" && strings.HasPrefix(in.Settled.Scope, string(workflows.Push)) {
+		continues, err := repository.Descends(ctx, tip, plumbing.NewHash(in.Settled.Revision))
+		if err != nil || continues {
+			return err
+		}
+	}
+	occupied, err := repository.Occupied(tip)
+	if err != nil || len(occupied) == 0 {
+		return err
+	}
+	return lasting(workflows.RepositoryNotEmpty, fmt.Sprintf(
+		"branch %s of %s, path %s, already holds %s: the first push needs an empty place and was canceled, nothing was written; use another branch or --path, or empty this one",
+		in.Config.Branch, in.Config.Repository, in.Config.Path, listed(occupied)))
+}
+
+func checkMarker(content []byte, config workflows.Config) error {
+	var found marker
+	if err := yaml.Unmarshal(content, &found); err != nil {
+		return lasting(workflows.PathOwned, fmt.Sprintf("%s can't be read (%v): restore it from the history of the branch", markerFile, err))
+	}
+	switch {
+	case found.Layout != markerLayout:
+		return lasting(workflows.PathOwned, fmt.Sprintf("%s says layout %d, this version writes layout %d: upgrade the worker", markerFile, found.Layout, markerLayout))
+	case found.UID != config.ClusterUID:
+		return lasting(workflows.PathOwned, fmt.Sprintf(
+			"path %s of branch %s belongs to cluster %q (UID %s): push to another branch or --path",
+			config.Path, config.Branch, found.Cluster, found.UID))
+	}
+	return nil
+}
+
+// listed names the first few of some paths.
+func listed(paths []string) string {
+	const shown = 3
+	if len(paths) <= shown {
+		return strings.Join(paths, ", ")
+	}
+	return fmt.Sprintf("%s and %d more", strings.Join(paths[:shown], ", "), len(paths)-shown)
+}
+
+// summarise counts what changed, files that aren't objects left out.
+func summarise(changes []tree.Change) workflows.Changes {
+	var c workflows.Changes
+	for _, change := range changes {
+		if change.Path == markerFile {
+			continue
+		}
+		switch {
+		case change.From.IsZero():
+			c.Added++
+		case change.To.IsZero():
+			c.Deleted++
+		default:
+			c.Updated++
+		}
+		if len(c.Objects) < workflows.MaxListed {
+			c.Objects = append(c.Objects, objectName(change.Path))
+		}
+	}
+	return c
+}
+
+// commitMessage follows the repository contract: counts in the subject, objects in the body, trailers.
+func commitMessage(ctx context.Context, cluster string, changes []tree.Change) string {
+	c := summarise(changes)
+	var parts []string
+	for _, part := range []struct {
+		n    int
+		what string
+	}{{c.Updated, "updated"}, {c.Added, "added"}, {c.Deleted, "deleted"}} {
+		if part.n > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", part.n, part.what))
+		}
+	}
+	if len(parts) == 0 {
+		parts = []string{"mark the path as this cluster's"}
+	}
+	var m strings.Builder
+	fmt.Fprintf(&m, "sync(%s): %s\n\n", cluster, strings.Join(parts, ", "))
+	for _, object := range c.Objects {
+		fmt.Fprintf(&m, "- %s\n", object)
+	}
+	if more := c.Total() - len(c.Objects); more > 0 {
+		fmt.Fprintf(&m, "- and %d more\n", more)
+	}
+	if c.Total() > 0 {
+		m.WriteString("\n")
+	}
+	info := activity.GetInfo(ctx)
+	fmt.Fprintf(&m, "Cluster: %s\nWorkflow-Run: %s\n", cluster, info.WorkflowExecution.RunID)
+	return m.String()
+}
+
+// objectName is how logs, commits and the status name the object at a canonical path; another path is
+// its own name.
+func objectName(path string) string {
+	l, ok := manifest.ParsePath(path)
+	if !ok {
+		return path
+	}
+	name := l.Name
+	if l.Namespace != "" {
+		name = l.Namespace + "/" + l.Name
+	}
+	return plan.ResourceName(l) + " " + name
+}
+
+func counts(c workflows.Changes) []any {
+	return []any{"added", c.Added, "updated", c.Updated, "deleted", c.Deleted}
+}

@@ -1,0 +1,319 @@
+package activities
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+
+	"github.com/go-git/go-git/v5/plumbing"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"github.com/active-cluster-sync/active-cluster-sync/internal/manifest"
+	"github.com/active-cluster-sync/active-cluster-sync/internal/repo"
+	"github.com/active-cluster-sync/active-cluster-sync/internal/tree"
+	"github.com/active-cluster-sync/active-cluster-sync/workflows"
+)
+
+// desired is what a revision asks of the cluster, whatever the layout of its files. It keeps hashes and
+// places, not objects, and follows from revision to revision by the files that differ.
+type desired struct {
+	repository *repo.Repository
+	revision   plumbing.Hash
+	files      map[string]*file
+	// declared are the documents of each object, by canonical path: more than one is a mistake in Git.
+	declared map[string][]place
+	// tree has the hash of the normalised content of each object that shall be applied.
+	tree *tree.Editor
+	// scaled counts the autoscalers that target an object.
+	scaled map[manifest.ID]int
+	// opened is the file that was decoded last.
+	opened struct {
+		blob      plumbing.Hash
+		documents []manifest.Document
+	}
+}
+
+// file is what one file of the repository holds.
+type file struct {
+	blob     plumbing.Hash
+	docs     []document
+	problems []manifest.Problem
+}
+
+// document is one object of a file.
+type document struct {
+	id       manifest.ID
+	line     int
+	path     string // canonical; empty while the cluster doesn't know the kind
+	hash     plumbing.Hash
+	excluded string // why it isn't synced; empty if it is
+	targets  []manifest.ID
+}
+
+// place is where an object is declared.
+type place struct {
+	file  string
+	index int
+}
+
+// resolver knows the kinds that the cluster serves.
+type resolver interface {
+	Resolve(kind schema.GroupKind) (manifest.Resource, bool)
+}
+
+func newDesired(repository *repo.Repository) *desired {
+	return &desired{
+		repository: repository,
+		files:      map[string]*file{},
+		declared:   map[string][]place{},
+		tree:       tree.NewEditor(tree.Tree{}),
+		scaled:     map[manifest.ID]int{},
+	}
+}
+
+// follow brings the state to a revision whose content is in the store.
+func (d *desired) follow(revision plumbing.Hash, kinds resolver) error {
+	changes, err := d.changes(revision)
+	if err != nil {
+		return err
+	}
+	rescaled := map[manifest.ID]bool{}
+	for _, change := range changes {
+		d.forget(change.Path, rescaled)
+	}
+	for _, change := range changes {
+		if !change.To.IsZero() {
+			d.read(change.Path, change.To, kinds, rescaled)
+		}
+	}
+	// Whether spec.replicas counts may have changed for objects in files that did not.
+	for id := range rescaled {
+		if resource, ok := kinds.Resolve(schema.GroupKind{Group: id.Group, Kind: id.Kind}); ok {
+			for _, at := range slices.Clone(d.declared[manifest.Path(resource, id.Namespace, id.Name)]) {
+				d.place(at.file, kinds)
+			}
+		}
+	}
+	d.revision = revision
+	return nil
+}
+
+// changes lists the files that differ from the revision that the state is at: all of them at first.
+func (d *desired) changes(revision plumbing.Hash) ([]tree.Change, error) {
+	if revision == d.revision {
+		return nil, nil
+	}
+	if !d.revision.IsZero() {
+		return d.repository.Changes(d.revision, revision)
+	}
+	files, err := d.repository.Files(revision)
+	if err != nil {
+		return nil, err
+	}
+	changes := make([]tree.Change, 0, len(files))
+	for _, f := range files {
+		changes = append(changes, tree.Change{Path: f.Path, To: f.Hash})
+	}
+	return changes, nil
+}
+
+// read takes in a file. The targets of its autoscalers are added to rescaled.
+func (d *desired) read(path string, blob plumbing.Hash, kinds resolver, rescaled map[manifest.ID]bool) {
+	documents, problems := decode(d.repository, path, blob)
+	f := &file{blob: blob, problems: problems}
+	for _, doc := range documents {
+		entry := document{id: manifest.IDOf(doc.Object), line: doc.Line}
+		for _, target := range manifest.ScaleTargets(doc.Object) {
+			target.Namespace = cmp.Or(target.Namespace, defaultNamespace)
+			entry.targets = append(entry.targets, target)
+			d.scaled[target]++
+			rescaled[target] = true
+		}
+		f.docs = append(f.docs, entry)
+	}
+	d.files[path] = f
+	d.placeAll(path, documents, kinds)
+}
+
+// decode reads the documents of a file. A file that can't be read is a problem of that file only.
+func decode(repository *repo.Repository, path string, blob plumbing.Hash) ([]manifest.Document, []manifest.Problem) {
+	content, err := repository.Read(blob)
+	if err != nil {
+		return nil, []manifest.Problem{{File: path, Line: 1, Message: err.Error()}}
+	}
+	return manifest.Decode(path, content)
+}
+
+// place reads a file again and places its documents anew.
+func (d *desired) place(path string, kinds resolver) {
+	documents, _ := decode(d.repository, path, d.files[path].blob)
+	d.placeAll(path, documents, kinds)
+}
+
+// placeAll finds the canonical path and the hash of each document of a file whose kind the cluster knows.
+func (d *desired) placeAll(path string, documents []manifest.Document, kinds resolver) {
+	f := d.files[path]
+	for i := range min(len(f.docs), len(documents)) {
+		doc, at := &f.docs[i], place{path, i}
+		d.undeclare(doc.path, at)
+		doc.path, doc.excluded = "", ""
+		resource, ok := kinds.Resolve(schema.GroupKind{Group: doc.id.Group, Kind: doc.id.Kind})
+		if !ok {
+			continue
+		}
+		object := documents[i].Object
+		doc.excluded = d.normalise(resource, object)
+		content, err := manifest.Encode(object)
+		if err != nil {
+			f.problems = append(f.problems, manifest.Problem{File: path, Line: doc.line, Object: doc.id.String(), Message: err.Error()})
+			continue
+		}
+		id := manifest.IDOf(object)
+		doc.path, doc.hash = manifest.Path(resource, id.Namespace, id.Name), manifest.Hash(content)
+		d.declared[doc.path] = append(d.declared[doc.path], at)
+		d.settle(doc.path)
+	}
+}
+
+// defaultNamespace is where an object without a namespace goes, as with kubectl.
+const defaultNamespace = "default"
+
+// normalise makes an object of a file comparable with one of the cluster. It answers why the object
+// isn't synced, if it isn't.
+func (d *desired) normalise(resource manifest.Resource, object map[string]any) (excluded string) {
+	metadata, _ := object["metadata"].(map[string]any)
+	if !resource.Namespaced {
+		delete(metadata, "namespace")
+	} else if namespace, _ := metadata["namespace"].(string); namespace == "" {
+		metadata["namespace"] = defaultNamespace
+	}
+	if !manifest.WatchResource(resource) {
+		return "not-synced"
+	}
+	reason, _ := manifest.Skip(resource, object)
+	manifest.Normalise(resource, object, manifest.Surroundings{Scaled: d.isScaled(manifest.IDOf(object))})
+	return reason
+}
+
+func (d *desired) isScaled(id manifest.ID) bool { return d.scaled[id] > 0 }
+
+// forget takes a file out. The targets of its autoscalers are added to rescaled.
+func (d *desired) forget(path string, rescaled map[manifest.ID]bool) {
+	f, ok := d.files[path]
+	if !ok {
+		return
+	}
+	for i, doc := range f.docs {
+		d.undeclare(doc.path, place{path, i})
+		for _, target := range doc.targets {
+			if d.scaled[target]--; d.scaled[target] == 0 {
+				delete(d.scaled, target)
+			}
+			rescaled[target] = true
+		}
+	}
+	delete(d.files, path)
+}
+
+func (d *desired) undeclare(path string, at place) {
+	if path == "" {
+		return
+	}
+	d.declared[path] = slices.DeleteFunc(d.declared[path], func(p place) bool { return p == at })
+	if len(d.declared[path]) == 0 {
+		delete(d.declared, path)
+	}
+	d.settle(path)
+}
+
+// settle decides whether an object is in the tree: declared once, and not excluded.
+func (d *desired) settle(path string) {
+	places := d.declared[path]
+	if len(places) == 1 {
+		if doc := d.document(places[0]); doc.excluded == "" {
+			d.tree.Put(path, doc.hash)
+			return
+		}
+	}
+	d.tree.Remove(path)
+}
+
+func (d *desired) document(at place) document { return d.files[at.file].docs[at.index] }
+
+// resolve tries again to place the documents whose kind the cluster did not know.
+func (d *desired) resolve(kinds resolver) {
+	for path, f := range d.files {
+		if slices.ContainsFunc(f.docs, func(doc document) bool {
+			_, known := kinds.Resolve(schema.GroupKind{Group: doc.id.Group, Kind: doc.id.Kind})
+			return doc.path == "" && known
+		}) {
+			d.place(path, kinds)
+		}
+	}
+}
+
+// object reads the normalised content that the tree has the hash of. Reading the objects of one file
+// after another decodes the file once.
+func (d *desired) object(path string, kinds resolver) (manifest.Resource, map[string]any, error) {
+	at := d.declared[path][0]
+	doc := d.document(at)
+	resource, ok := kinds.Resolve(schema.GroupKind{Group: doc.id.Group, Kind: doc.id.Kind})
+	if !ok {
+		return manifest.Resource{}, nil, unknownKind(doc.id)
+	}
+	if blob := d.files[at.file].blob; d.opened.blob != blob {
+		d.opened.blob = blob
+		d.opened.documents, _ = decode(d.repository, at.file, blob)
+	}
+	if at.index >= len(d.opened.documents) {
+		return manifest.Resource{}, nil, fmt.Errorf("%s can't be read any more: it is fetched again at the next try", at.file)
+	}
+	object := runtime.DeepCopyJSON(d.opened.documents[at.index].Object)
+	d.normalise(resource, object)
+	return resource, object, nil
+}
+
+func unknownKind(id manifest.ID) error {
+	return fmt.Errorf("the cluster does not know the kind %s: install its CustomResourceDefinition, or add it to the repository",
+		schema.GroupKind{Group: id.Group, Kind: id.Kind})
+}
+
+// mistakes are the failures that lie in Git itself: what can't be read, what is declared twice, and what
+// the cluster has no kind for.
+func (d *desired) mistakes(scope manifest.Scope) []workflows.Failure {
+	var failures []workflows.Failure
+	for path, f := range d.files {
+		for _, problem := range f.problems {
+			failures = append(failures, workflows.Failure{
+				Object: problem.Object, File: fmt.Sprintf("%s:%d", problem.File, problem.Line), Message: problem.Message,
+			})
+		}
+		for _, doc := range f.docs {
+			if doc.path == "" && !ignores(scope, doc.id) {
+				failures = append(failures, workflows.Failure{
+					Object: doc.id.String(), File: fmt.Sprintf("%s:%d", path, doc.line), Message: unknownKind(doc.id).Error(),
+				})
+			}
+		}
+	}
+	for path, places := range d.declared {
+		if len(places) < 2 || scope.Ignores(path) {
+			continue
+		}
+		first, second := places[0], places[1]
+		failures = append(failures, workflows.Failure{
+			Object: objectName(path),
+			File:   fmt.Sprintf("%s:%d", first.file, d.document(first).line),
+			Message: fmt.Sprintf("declared again in %s:%d: neither is applied until one is removed",
+				second.file, d.document(second).line),
+		})
+	}
+	slices.SortFunc(failures, compareFailures)
+	return failures
+}
+
+// ignores tells whether an object whose resource isn't known lies in an ignored namespace.
+func ignores(scope manifest.Scope, id manifest.ID) bool {
+	return id.Namespace != "" && slices.Contains(scope.IgnoredNamespaces, id.Namespace)
+}

@@ -1,0 +1,132 @@
+package activities
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/go-git/go-git/v5/plumbing"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"github.com/active-cluster-sync/active-cluster-sync/internal/kube"
+	"github.com/active-cluster-sync/active-cluster-sync/internal/manifest"
+	"github.com/active-cluster-sync/active-cluster-sync/internal/plan"
+	"github.com/active-cluster-sync/active-cluster-sync/internal/repo"
+)
+
+// prune deletes the objects that the tracked revisions held and this one doesn't, unless that looks like
+// an accident. It is finished when nothing of the tracked revisions is left to delete.
+func (r *application) prune(ctx context.Context, repository *repo.Repository) (d plan.Deletions, finished bool, err error) {
+	removal := plan.Prune{Git: r.git(), Live: r.live, Approved: r.in.Approved}
+	for _, tracked := range r.in.Tracked {
+		if tracked == r.in.Revision {
+			continue
+		}
+		before := plumbing.NewHash(tracked)
+		gone, certain, err := r.gone(ctx, repository, before)
+		if err != nil {
+			return plan.Deletions{}, false, err
+		}
+		if !certain {
+			return plan.Deletions{}, false, nil
+		}
+		if len(gone) == 0 {
+			continue
+		}
+		removal.Gone = append(removal.Gone, gone...)
+		continues, err := repository.Descends(ctx, r.revision, before)
+		if err != nil {
+			return plan.Deletions{}, false, err
+		}
+		removal.Unrelated = removal.Unrelated || !continues
+	}
+	removal.Tracked = removal.Git.Len() + len(removal.Gone)
+	d = removal.Decide()
+	if d.Withheld != "" {
+		return d, false, nil
+	}
+	finished, err = r.delete(ctx, d.Paths)
+	for path, f := range r.pulled.failing {
+		if f.Git.IsZero() && !slices.Contains(d.Paths, path) {
+			delete(r.pulled.failing, path) // nothing to delete any more
+		}
+	}
+	return d, finished, err
+}
+
+// gone lists the objects that an earlier revision declared and this one doesn't, from the files that
+// differ. It isn't certain of them when one of these files can't be read in full: what seems to be gone
+// may stand in there.
+func (r *application) gone(ctx context.Context, repository *repo.Repository, before plumbing.Hash) (paths []string, certain bool, err error) {
+	if err := repository.Fetch(ctx, before); err != nil {
+		if ctx.Err() != nil {
+			return nil, false, ctx.Err()
+		}
+		r.Logger.Warn("an earlier revision can't be had any more; nothing is deleted on its account",
+			"cluster", r.Cluster, "revision", before.String(), "error", err.Error())
+		return nil, true, nil
+	}
+	changes, err := repository.Changes(before, r.revision)
+	if err != nil {
+		return nil, false, err
+	}
+	for _, change := range changes {
+		if f := r.pulled.desired.files[change.Path]; f != nil && len(f.problems) > 0 {
+			r.Logger.Warn("deletions wait until a file can be read", "cluster", r.Cluster, "file", change.Path)
+			return nil, false, nil
+		}
+		if change.From.IsZero() {
+			continue
+		}
+		documents, _ := decode(repository, change.Path, change.From)
+		for _, doc := range documents {
+			if path, ok := r.applied(doc); ok {
+				paths = append(paths, path)
+			}
+		}
+	}
+	return paths, true, nil
+}
+
+// applied is the canonical path of a document of an earlier revision that was applied on its account and
+// that no file declares now.
+func (r *application) applied(doc manifest.Document) (string, bool) {
+	id := manifest.IDOf(doc.Object)
+	resource, ok := r.index.Resolve(schema.GroupKind{Group: id.Group, Kind: id.Kind})
+	if !ok || r.pulled.desired.normalise(resource, doc.Object) != "" {
+		return "", false
+	}
+	id = manifest.IDOf(doc.Object)
+	path := manifest.Path(resource, id.Namespace, id.Name)
+	r.removed[path] = resource
+	return path, len(r.pulled.desired.declared[path]) == 0 && !r.scope.Ignores(path)
+}
+
+// delete carries out deletions, stage by stage. It is finished when none of them failed.
+func (r *application) delete(ctx context.Context, paths []string) (finished bool, err error) {
+	finished = true
+	for _, stage := range plan.DeletionStages(paths) {
+		writes := make([]kube.Write, 0, len(stage))
+		for _, path := range stage {
+			live, _ := r.live.Get(path)
+			writes = append(writes, kube.Write{Path: path, Resource: r.removed[path], Live: live})
+		}
+		for _, written := range r.index.Apply(ctx, writes, r.reporting("deleted")) {
+			switch written.Action {
+			case kube.Deleted:
+				r.settled.Remove(written.Path)
+				delete(r.pulled.agreed, written.Path)
+				delete(r.pulled.failing, written.Path)
+				r.note(written.Path, kube.Deleted)
+			case kube.Failed:
+				finished = false
+				live, _ := r.live.Get(written.Path)
+				r.fail(plan.Write{Path: written.Path, Live: live}, fmt.Errorf("delete: %w", written.Err))
+			}
+		}
+		if ctx.Err() != nil {
+			return false, ctx.Err()
+		}
+	}
+	return finished, nil
+}

@@ -1,0 +1,123 @@
+// Command worker serves the workflow and the activities that keep Kubernetes clusters and Git in step.
+// One worker may serve several clusters, and several workers the same cluster.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"strings"
+	"syscall"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/active-cluster-sync/active-cluster-sync/workflows"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	err := command().RunContext(ctx, os.Args)
+	stop()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "worker:", err)
+		os.Exit(exitStatus(err))
+	}
+}
+
+// usageError is a mistake on the command line.
+type usageError struct{ error }
+
+// exitStatus is 2 for wrong usage and 1 for everything else that went wrong.
+func exitStatus(err error) int {
+	var usage usageError
+	if errors.As(err, &usage) {
+		return 2
+	}
+	return 1
+}
+
+func command() *cli.App {
+	return &cli.App{
+		Name:            "worker",
+		Usage:           "keep Kubernetes clusters and Git in step",
+		UsageText:       "worker --cluster NAME[=CONTEXT] [--cluster …] [options]",
+		Description:     "The Temporal server is taken from TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE and the other settings of the Temporal CLI.\nExample: worker --cluster primary --kubeconfig ~/.kube/config",
+		HideHelpCommand: true,
+		Flags: []cli.Flag{
+			&cli.StringSliceFlag{Name: "cluster", Usage: "enrolled `NAME` to serve, as NAME=CONTEXT with a context of the kubeconfig; may be repeated"},
+			&cli.StringFlag{Name: "kubeconfig", Usage: "`FILE` to connect to the clusters with (default: $KUBECONFIG, else the cluster that the worker runs in)", EnvVars: []string{"KUBECONFIG"}},
+			&cli.StringFlag{Name: "data-dir", Usage: "`DIR` for caches; losing it costs one fetch", Value: defaultDataDir()},
+			&cli.StringFlag{Name: "credentials-dir", Usage: "`DIR` to read username, password and ca.crt from, or DIR/NAME (default: Secret git-credentials of the cluster)"},
+			&cli.StringFlag{Name: "metrics-addr", Usage: "`ADDR` to serve /metrics and /healthz on, e.g. :9090 (default: not served)"},
+			&cli.StringFlag{Name: "log-format", Usage: "json or text", Value: "json"},
+		},
+		OnUsageError: func(_ *cli.Context, err error, _ bool) error { return usageError{err} },
+		Action: func(c *cli.Context) error {
+			settings, err := parse(c)
+			if err != nil {
+				return usageError{err}
+			}
+			return serve(c.Context, settings)
+		},
+		ExitErrHandler: func(*cli.Context, error) {},
+	}
+}
+
+// settings are the command line, checked.
+type settings struct {
+	clusters       []cluster
+	kubeconfig     string
+	dataDir        string
+	credentialsDir string
+	metricsAddr    string
+	logger         *slog.Logger
+}
+
+// cluster is one that the worker serves, and the context of the kubeconfig that leads to it.
+type cluster struct{ name, context string }
+
+func parse(c *cli.Context) (settings, error) {
+	s := settings{
+		kubeconfig: c.String("kubeconfig"), dataDir: c.String("data-dir"),
+		credentialsDir: c.String("credentials-dir"), metricsAddr: c.String("metrics-addr"),
+	}
+	if c.Args().Present() {
+		return s, fmt.Errorf("unexpected argument %q: clusters are given as --cluster NAME", c.Args().First())
+	}
+	names := map[string]bool{}
+	for _, value := range c.StringSlice("cluster") {
+		name, context, _ := strings.Cut(value, "=")
+		if err := workflows.ValidateCluster(name); err != nil {
+			return s, err
+		}
+		if names[name] {
+			return s, fmt.Errorf("cluster %s is given twice", name)
+		}
+		names[name] = true
+		s.clusters = append(s.clusters, cluster{name, context})
+	}
+	if len(s.clusters) == 0 {
+		return s, errors.New("no cluster to serve: give --cluster NAME for each enrolled cluster")
+	}
+	switch format := c.String("log-format"); format {
+	case "json":
+		s.logger = slog.New(slog.NewJSONHandler(os.Stderr, nil))
+	case "text":
+		s.logger = slog.New(slog.NewTextHandler(os.Stderr, nil))
+	default:
+		return s, fmt.Errorf("unknown log format %q: use json or text", format)
+	}
+	return s, nil
+}
+
+func defaultDataDir() string {
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		cache = os.TempDir()
+	}
+	return filepath.Join(cache, "active-cluster-sync")
+}

@@ -1,0 +1,71 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+)
+
+// metrics are what a worker tells Prometheus.
+type metrics struct {
+	registry   *prometheus.Registry
+	activities *prometheus.HistogramVec
+}
+
+func newMetrics() *metrics {
+	m := &metrics{
+		registry: prometheus.NewRegistry(),
+		activities: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name:    "cluster_sync_activity_duration_seconds",
+			Help:    "Time that the sync activities took, by cluster, activity (Export, Fetch, Commit, Apply) and result (ok, error).",
+			Buckets: prometheus.ExponentialBuckets(0.001, 4, 9),
+		}, []string{"cluster", "activity", "result"}),
+	}
+	m.registry.MustRegister(m.activities, collectors.NewGoCollector(),
+		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	return m
+}
+
+// observer returns what the activities of a cluster report to.
+func (m *metrics) observer(cluster string) func(string, time.Duration, error) {
+	return func(activity string, took time.Duration, err error) {
+		result := "ok"
+		if err != nil {
+			result = "error"
+		}
+		m.activities.WithLabelValues(cluster, activity, result).Observe(took.Seconds())
+	}
+}
+
+// serve answers /metrics and /healthz until stop is called.
+func (m *metrics) serve(addr string, logger *slog.Logger) (stop func(), err error) {
+	listener, err := net.Listen("tcp", addr)
+	if err != nil {
+		return nil, fmt.Errorf("metrics can't be served: %w", err)
+	}
+	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{}))
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
+	server := &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+			logger.Error("metrics are no longer served", "error", err)
+		}
+	}()
+	return func() {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		defer cancel()
+		_ = server.Shutdown(ctx)
+		<-done
+	}, nil
+}

@@ -1,0 +1,141 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"sync"
+	"time"
+
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/contrib/envconfig"
+	temporallog "go.temporal.io/sdk/log"
+	"go.temporal.io/sdk/worker"
+	"go.temporal.io/sdk/workflow"
+
+	"github.com/active-cluster-sync/active-cluster-sync/activities"
+	"github.com/active-cluster-sync/active-cluster-sync/internal/kube"
+	"github.com/active-cluster-sync/active-cluster-sync/workflows"
+)
+
+// stopLimit is how long running activities get to come to an end when the worker is told to stop.
+const stopLimit = 20 * time.Second
+
+// serve runs until the context ends.
+func serve(ctx context.Context, s settings) error {
+	if err := os.MkdirAll(s.dataDir, 0o700); err != nil {
+		return fmt.Errorf("the data directory can't be used: %w", err)
+	}
+	metrics := newMetrics()
+	if s.metricsAddr != "" {
+		stop, err := metrics.serve(s.metricsAddr, s.logger)
+		if err != nil {
+			return err
+		}
+		defer stop()
+	}
+	temporal, err := connect(ctx, s.logger)
+	if err != nil {
+		return err
+	}
+	defer temporal.Close()
+	failed := make(chan error, len(s.clusters))
+	var workers []*served
+	defer func() { stopAll(workers) }()
+	for _, c := range s.clusters {
+		w, err := start(ctx, temporal, c, s, metrics, failed)
+		if err != nil {
+			return fmt.Errorf("cluster %s: %w", c.name, err)
+		}
+		workers = append(workers, w)
+		s.logger.Info("serving", "cluster", c.name, "taskQueue", workflows.WorkflowID(c.name))
+	}
+	select {
+	case <-ctx.Done():
+		s.logger.Info("stopping: running activities get a moment to end", "limit", stopLimit.String())
+		return nil
+	case err := <-failed:
+		return err
+	}
+}
+
+// connect waits for the Temporal server: a worker that starts before it, or while it is down, isn't a
+// failure.
+func connect(ctx context.Context, logger *slog.Logger) (client.Client, error) {
+	options, err := envconfig.LoadDefaultClientOptions()
+	if err != nil {
+		return nil, fmt.Errorf("the Temporal settings can't be read: %w", err)
+	}
+	options.Logger = temporallog.NewStructuredLogger(logger)
+	for wait := time.Second; ; wait = min(2*wait, 15*time.Second) {
+		attempt, cancel := context.WithTimeout(ctx, 10*time.Second)
+		temporal, err := client.DialContext(attempt, options)
+		cancel()
+		if err == nil {
+			return temporal, nil
+		}
+		if ctx.Err() != nil {
+			return nil, errors.New("stopped before the Temporal server answered")
+		}
+		logger.Warn("the Temporal server does not answer; trying again", "address", options.HostPort, "wait", wait.String(), "error", err.Error())
+		select {
+		case <-ctx.Done():
+		case <-time.After(wait):
+		}
+	}
+}
+
+// served is the worker of one cluster.
+type served struct {
+	worker     worker.Worker
+	activities *activities.Activities
+	forget     context.CancelFunc
+}
+
+// start begins to serve a cluster. An error that the worker can't go on after is sent to failed.
+func start(ctx context.Context, temporal client.Client, c cluster, s settings, m *metrics, failed chan<- error) (*served, error) {
+	connection, err := kube.Connect(s.kubeconfig, c.context)
+	if err != nil {
+		return nil, err
+	}
+	watching, forget := context.WithCancel(context.WithoutCancel(ctx))
+	credentials := activities.CredentialsFromDir(s.credentialsDir, c.name)
+	if s.credentialsDir == "" {
+		credentials = activities.CredentialsFromCluster(
+			connection.WatchSecret(watching, workflows.CredentialsNamespace, workflows.CredentialsSecret))
+	}
+	w := &served{forget: forget}
+	w.activities = activities.New(activities.Options{
+		Cluster: c.name, Kube: connection, Credentials: credentials,
+		DataDir: s.dataDir, Logger: s.logger, Observe: m.observer(c.name),
+	})
+	w.worker = worker.New(temporal, workflows.WorkflowID(c.name), worker.Options{
+		WorkerStopTimeout: stopLimit,
+		// Heartbeats bring the word that an activity was canceled; by default the SDK would hold them back
+		// for most of the heartbeat timeout.
+		MaxHeartbeatThrottleInterval: 3 * time.Second,
+		OnFatalError:                 func(err error) { failed <- err },
+	})
+	w.worker.RegisterWorkflowWithOptions(workflows.ClusterSync, workflow.RegisterOptions{Name: workflows.WorkflowType})
+	w.activities.Register(w.worker)
+	if err := w.worker.Start(); err != nil {
+		forget()
+		return nil, errors.Join(err, w.activities.Close())
+	}
+	return w, nil
+}
+
+// stopAll drains all workers at the same time.
+func stopAll(workers []*served) {
+	var group sync.WaitGroup
+	for _, w := range workers {
+		group.Go(func() {
+			w.worker.Stop()
+			_ = w.activities.Close()
+			w.forget()
+		})
+	}
+	group.Wait()
+}
