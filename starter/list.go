@@ -1,0 +1,109 @@
+package main
+
+import (
+	"context"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/urfave/cli/v2"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/active-cluster-sync/active-cluster-sync/workflows"
+)
+
+func listCommand(t *terminal) *cli.Command {
+	return &cli.Command{
+		Name:      "list",
+		Usage:     "show all enrolled clusters",
+		UsageText: "starter list [-o table|json|yaml]",
+		Description: `Works without workers too, with what Temporal has on record. Where a worker answers at once, its answer
+is shown: lag, objects, failures and the whole status in -o json.
+
+Examples:
+  starter list
+  starter list -o json | jq -r '.[] | select(.state == "Blocked") | .cluster'`,
+		Flags:        outputFlags(),
+		BashComplete: completing(func(*cli.Context) {}),
+		Action: func(c *cli.Context) error {
+			if c.NArg() > 0 {
+				return misuse("list takes no argument: see starter list --help")
+			}
+			output, err := formatOf(c)
+			if err != nil {
+				return err
+			}
+			r, err := openRegistry(c.Context)
+			if err != nil {
+				return err
+			}
+			defer r.close()
+			found, err := r.list(c.Context)
+			if err != nil {
+				return err
+			}
+			entries := r.ask(c.Context, found)
+			if output != table {
+				return encode(t.out, output, entries)
+			}
+			if len(entries) == 0 {
+				t.note("no cluster is enrolled in namespace %s: enrol one with `starter enroll CLUSTER --repo URL --pat-file FILE`", r.namespace)
+				return nil
+			}
+			columns(t.out, listRows(entries))
+			return nil
+		},
+	}
+}
+
+// listEntry is one enrolment in the list.
+type listEntry struct {
+	Cluster  string              `json:"cluster"`
+	Strategy workflows.Strategy  `json:"strategy"`
+	State    workflows.SyncState `json:"state"`
+	Revision string              `json:"revision"`
+	// Status is the worker's answer; null when none came in time.
+	Status *workflows.Status `json:"status"`
+}
+
+const (
+	// askTime is how long the list waits for workers in all, and askLimit how many it asks at a time.
+	askTime  = 2 * time.Second
+	askLimit = 32
+)
+
+// ask puts the query to the workers of all enrolments and takes what comes in time.
+func (r *registry) ask(ctx context.Context, found []enrolment) []listEntry {
+	ctx, cancel := context.WithTimeout(ctx, askTime)
+	defer cancel()
+	entries := make([]listEntry, len(found))
+	var group errgroup.Group
+	group.SetLimit(askLimit)
+	for i, e := range found {
+		entries[i] = listEntry{Cluster: e.cluster, Strategy: e.strategy, State: e.state, Revision: e.revision}
+		group.Go(func() error {
+			if status, err := r.query(ctx, e.cluster); err == nil {
+				entries[i] = listEntry{status.Cluster, status.Strategy, status.State, status.Revision, &status}
+			}
+			return nil
+		})
+	}
+	_ = group.Wait()
+	slices.SortFunc(entries, func(a, b listEntry) int { return strings.Compare(a.Cluster, b.Cluster) })
+	return entries
+}
+
+func listRows(entries []listEntry) [][]string {
+	rows := [][]string{{"CLUSTER", "STRATEGY", "STATE", "REVISION", "LAG", "OBJECTS", "FAILED", "REASON"}}
+	for _, e := range entries {
+		row := []string{oneLine(e.Cluster), string(e.Strategy), string(e.State), orDash(short(e.Revision))}
+		if s := e.Status; s != nil {
+			row = append(row, lag(*s), strconv.Itoa(s.Objects), strconv.Itoa(s.FailedCount), oneLine(s.Reason))
+		} else {
+			row = append(row, "-", "-", "-", noWorker)
+		}
+		rows = append(rows, row)
+	}
+	return rows
+}

@@ -1,0 +1,120 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"sigs.k8s.io/yaml"
+
+	"github.com/active-cluster-sync/active-cluster-sync/workflows"
+)
+
+func sampleStatus() workflows.Status {
+	at := time.Date(2026, 7, 1, 12, 0, 0, 0, time.UTC)
+	return workflows.Status{
+		Cluster: "standby", Strategy: workflows.Pull, State: workflows.Blocked, Reason: workflows.MassDeletion,
+		Message: "30 deletions wait", Repository: "https://git.example/a.git?x=<y>", Branch: "main", Path: ".",
+		IgnoredNamespaces: []string{"kube-system"}, Revision: "0123456789abcdef0123456789abcdef01234567",
+		LastSyncTime: &at, LagSeconds: 75, Objects: 120, FailedCount: 22, PendingDeletions: 30,
+		Failed: []workflows.Failure{
+			{Object: "Deployment.apps shop/cart", File: "shop/cart.yaml", Message: "field is immutable\nsecond line"},
+			{Object: "evil\x1b[2Jname", Message: "\x1b]0;title\a forged"},
+		},
+		Conflicts: []workflows.Failure{}, Excluded: map[string]int{"secrets-excluded": 3}, Ticks: 7,
+		Recent: []workflows.Record{{Time: at, Direction: workflows.Pull, Revision: "0123456789abcdef", Changes: workflows.Changes{Added: 1, Updated: 2, Deleted: 3}}},
+	}
+}
+
+func TestStatusTableBeginsWithTheVerdict(t *testing.T) {
+	text := new(terminal).statusTable(sampleStatus())
+	require.True(t, strings.HasPrefix(text, "standby  Blocked (MassDeletion)\n30 deletions wait\n\n"), text)
+	for _, line := range []string{
+		"Strategy      pull\n", "Branch, path  main, .\n", "Revision      0123456789ab\n", "Lag           1m15s\n", "Objects       120\n",
+		"Left out      3 secrets-excluded\n",
+		"Deletions waiting for approval: 30\n  `starter approve standby` carries them out",
+		"Failures: 22\n  Deployment.apps shop/cart (shop/cart.yaml): field is immutable second line\n",
+		"  and 20 more\n",
+		"pull  0123456789ab  1 added, 2 updated, 3 deleted\n",
+	} {
+		require.Contains(t, text, line)
+	}
+}
+
+func TestNothingFromOutsideControlsTheTerminal(t *testing.T) {
+	text := new(terminal).statusTable(sampleStatus())
+	require.NotContains(t, text, "\x1b")
+	require.NotContains(t, text, "\a")
+	require.Contains(t, text, "  evil[2Jname: ]0;title forged\n")
+	require.Equal(t, "a b c", oneLine(" a\n\tb\r\u2028c\u202e "))
+}
+
+func TestColoursAreForPeopleOnly(t *testing.T) {
+	coloured := &terminal{outTTY: true}
+	require.Contains(t, coloured.statusTable(sampleStatus()), "\x1b["+red+"mBlocked\x1b[0m")
+	coloured.plain = true
+	require.NotContains(t, coloured.statusTable(sampleStatus()), "\x1b")
+	t.Setenv("NO_COLOR", "1")
+	require.True(t, newTerminal(nil, nil, nil).plain)
+}
+
+func TestStatusAsJSONAndYAMLIsTheWholeContract(t *testing.T) {
+	var out bytes.Buffer
+	tt := &terminal{out: &out}
+	require.NoError(t, tt.show(jsonForm, sampleStatus()))
+	require.Contains(t, out.String(), "?x=<y>")
+	var object map[string]any
+	require.NoError(t, json.Unmarshal(out.Bytes(), &object))
+	for _, key := range []string{
+		"cluster", "strategy", "state", "reason", "message", "repository", "branch", "path", "ignoredNamespaces", "revision",
+		"lastSyncTime", "lagSeconds", "objects", "failed", "failedCount", "conflicts", "pendingDeletions",
+	} {
+		require.Contains(t, object, key)
+	}
+	var fromJSON, fromYAML workflows.Status
+	require.NoError(t, json.Unmarshal(out.Bytes(), &fromJSON))
+	require.Equal(t, sampleStatus(), fromJSON)
+	out.Reset()
+	require.NoError(t, tt.show(yamlForm, sampleStatus()))
+	require.NoError(t, yaml.Unmarshal(out.Bytes(), &fromYAML))
+	require.Equal(t, sampleStatus(), fromYAML)
+}
+
+func TestWatchTellsChangesAndNotClocks(t *testing.T) {
+	a, b := sampleStatus(), sampleStatus()
+	later := b.LastSyncTime.Add(time.Minute)
+	b.LastSyncTime, b.LagSeconds, b.Ticks = &later, 99, 100
+	require.Equal(t, changeKey(a), changeKey(b))
+	b.Revision = "other"
+	require.NotEqual(t, changeKey(a), changeKey(b))
+
+	var out bytes.Buffer
+	require.NoError(t, (&terminal{out: &out}).changeLine(table, a))
+	require.Equal(t, 1, strings.Count(out.String(), "\n"))
+	require.Contains(t, out.String(), "pull  Blocked (MassDeletion)  revision 0123456789ab")
+	out.Reset()
+	require.NoError(t, (&terminal{out: &out}).changeLine(jsonForm, a))
+	require.Equal(t, 1, strings.Count(out.String(), "\n"))
+}
+
+func TestListShowsWhatIsOnRecordWhereNoWorkerAnswers(t *testing.T) {
+	status := sampleStatus()
+	var out bytes.Buffer
+	columns(&out, listRows([]listEntry{
+		{Cluster: "edge", Strategy: workflows.Push, State: workflows.InSync, Revision: "abc"},
+		{Cluster: "standby", Strategy: workflows.Pull, State: workflows.Blocked, Status: &status},
+	}))
+	require.Equal(t, ""+
+		"CLUSTER  STRATEGY  STATE    REVISION  LAG    OBJECTS  FAILED  REASON\n"+
+		"edge     push      InSync   abc       -      -        -       NoWorker\n"+
+		"standby  pull      Blocked  -         1m15s  120      22      MassDeletion\n", out.String())
+}
+
+func TestWorkerCommandCanBeCopied(t *testing.T) {
+	require.Equal(t, "worker --cluster a", workerCommand("a", target{}))
+	require.Equal(t, "worker --cluster a=b --kubeconfig /etc/k", workerCommand("a", target{"/etc/k", "b"}))
+	require.Equal(t, "worker --cluster a='admin; rm' --kubeconfig '/a b/it'\\''s'", workerCommand("a", target{"/a b/it's", "admin; rm"}))
+}

@@ -1,0 +1,115 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	enumspb "go.temporal.io/api/enums/v1"
+	"go.temporal.io/sdk/client"
+
+	"github.com/active-cluster-sync/active-cluster-sync/workflows"
+)
+
+// start makes the enrolment: one workflow. When somebody else enrols the same cluster at the same moment,
+// only one of the two is started, and the other one is told.
+func (e *enrolling) start(ctx context.Context) error {
+	r, config := e.registry, e.config
+	starting, cancel := context.WithTimeout(ctx, requestTimeout)
+	defer cancel()
+	_, err := r.client.ExecuteWorkflow(starting, client.StartWorkflowOptions{
+		ID:                       workflows.WorkflowID(config.Cluster),
+		TaskQueue:                workflows.WorkflowID(config.Cluster),
+		WorkflowIDConflictPolicy: enumspb.WORKFLOW_ID_CONFLICT_POLICY_USE_EXISTING,
+		WorkflowIDReusePolicy:    enumspb.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE,
+		TypedSearchAttributes:    workflows.InitialAttributes(config),
+		StaticSummary:            summary(config),
+		StaticDetails:            details(config),
+	}, workflows.WorkflowType, workflows.State{Config: config})
+
+	// Whatever the answer was: what counts is which enrolment is there now.
+	looking, cancel := context.WithTimeout(context.WithoutCancel(ctx), requestTimeout)
+	defer cancel()
+	now, lookErr := r.find(looking, config.Cluster)
+	if err == nil {
+		err = lookErr
+	}
+	if lookErr != nil || !now.running {
+		if err == nil {
+			err = errors.New("it ended at once: see its history in the Temporal Web UI")
+		}
+		return fmt.Errorf("the sync of cluster %s can't be started: %w", config.Cluster, r.explain(err))
+	}
+	running, err := r.config(looking, now)
+	if err != nil {
+		return err
+	}
+	if running.Repository != config.Repository || running.Branch != config.Branch || running.Path != config.Path || running.ClusterUID != config.ClusterUID {
+		return fmt.Errorf("cluster %s was enrolled with another repository or cluster at the same moment: see `starter status %[1]s`", config.Cluster)
+	}
+	return nil
+}
+
+// maxSummary is what Temporal takes as a summary, in bytes.
+const maxSummary = 200
+
+func summary(c workflows.Config) string {
+	text := fmt.Sprintf("cluster %s and %s, branch %s", c.Cluster, c.Repository, c.Branch)
+	if len(text) > maxSummary {
+		text = strings.ToValidUTF8(text[:maxSummary-len("…")], "") + "…"
+	}
+	return text
+}
+
+// details is Markdown. What users gave stands in code spans, where nothing of it is rendered.
+func details(c workflows.Config) string {
+	code := func(text string) string { return "`" + strings.ReplaceAll(oneLine(text), "`", "'") + "`" }
+	return fmt.Sprintf("Keeps Kubernetes cluster %s and %s in step: branch %s, path %s.\n\n"+
+		"On the command line: `starter status %[5]s`, `starter pause %[5]s`, `starter unenroll %[5]s`.",
+		code(c.Cluster), code(c.Repository), code(c.Branch), code(c.Path), c.Cluster)
+}
+
+// update changes a running enrolment where the command line asks for something else than there is.
+func (e *enrolling) update(ctx context.Context) (changed []string, err error) {
+	var wanted []message
+	if e.flags.given["strategy"] && e.now.Strategy != e.config.Strategy {
+		wanted = append(wanted, message{
+			workflows.SetStrategyMessage, workflows.SetStrategy{Strategy: e.config.Strategy},
+			"the strategy is " + string(e.config.Strategy),
+		})
+	}
+	if e.flags.given["ignore-namespace"] && !sameSet(e.now.IgnoredNamespaces, e.config.IgnoredNamespaces) {
+		wanted = append(wanted, message{
+			workflows.SetIgnoredNamespacesMessage, workflows.SetIgnoredNamespaces{Namespaces: e.config.IgnoredNamespaces},
+			"ignored namespaces are " + strings.Join(e.config.IgnoredNamespaces, ", "),
+		})
+	}
+	for _, m := range wanted {
+		if !e.polled {
+			// A signal is kept until there is a worker; an update could only time out.
+			if err := e.registry.signal(ctx, e.config.Cluster, m.name, m.arg); err != nil {
+				return changed, err
+			}
+			changed = append(changed, m.done+", as soon as a worker runs")
+			continue
+		}
+		if _, err := e.registry.update(ctx, e.config.Cluster, updateTimeout, m.name, m.arg); err != nil {
+			return changed, err
+		}
+		changed = append(changed, m.done)
+	}
+	return changed, nil
+}
+
+type message struct {
+	name string
+	arg  any
+	done string // in words, once it is carried out
+}
+
+func sameSet(a, b []string) bool {
+	a, b = slices.Sorted(slices.Values(a)), slices.Sorted(slices.Values(b))
+	return slices.Equal(slices.Compact(a), slices.Compact(b))
+}

@@ -1,0 +1,140 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"unicode"
+
+	"golang.org/x/term"
+)
+
+// terminal is where the command line reads from and writes to. Results go to out; progress, questions
+// and errors to err, so that out can be piped.
+type terminal struct {
+	in       io.Reader
+	out, err io.Writer
+	// Whether a person sits at the stream.
+	inTTY, outTTY, errTTY bool
+	plain                 bool // no colours, not even for a person (https://no-color.org)
+}
+
+func newTerminal(in io.Reader, out, err io.Writer) *terminal {
+	return &terminal{
+		in: in, out: out, err: err,
+		inTTY: isTTY(in), outTTY: isTTY(out), errTTY: isTTY(err),
+		plain: os.Getenv("NO_COLOR") != "" || os.Getenv("TERM") == "dumb",
+	}
+}
+
+func isTTY(stream any) bool {
+	file, ok := stream.(*os.File)
+	return ok && term.IsTerminal(int(file.Fd()))
+}
+
+// say writes a line of the result.
+func (t *terminal) say(format string, args ...any) {
+	fmt.Fprintf(t.out, format+"\n", args...)
+}
+
+// note writes a line beside the result.
+func (t *terminal) note(format string, args ...any) {
+	fmt.Fprintf(t.err, format+"\n", args...)
+}
+
+// Colours, as the codes of ECMA-48.
+const (
+	green  = "32"
+	yellow = "33"
+	red    = "31"
+	bold   = "1"
+)
+
+func (t *terminal) paint(tty bool, colour, text string) string {
+	if !tty || t.plain || colour == "" {
+		return text
+	}
+	return "\x1b[" + colour + "m" + text + "\x1b[0m"
+}
+
+// passed, warned and missed are the lines of a check.
+func (t *terminal) passed(name, detail string) { t.mark(green, "✓", name, detail) }
+func (t *terminal) warned(name, detail string) { t.mark(yellow, "!", name, detail) }
+func (t *terminal) missed(name string)         { t.mark(red, "✗", name, "") }
+
+func (t *terminal) mark(colour, sign, name, detail string) {
+	line := t.paint(t.errTTY, colour, sign) + " " + name
+	if detail != "" {
+		line += ": " + oneLine(detail)
+	}
+	t.note("%s", line)
+}
+
+// ask puts a question that only a clear yes answers.
+func (t *terminal) ask(ctx context.Context, question string) (bool, error) {
+	fmt.Fprintf(t.err, "%s [y/N] ", question)
+	line, err := await(ctx, func() (string, error) { return bufio.NewReader(t.in).ReadString('\n') })
+	if err != nil && !errors.Is(err, io.EOF) {
+		return false, err
+	}
+	answer := strings.ToLower(strings.TrimSpace(line))
+	return answer == "y" || answer == "yes", nil
+}
+
+// askSecret reads a line from the person at in without showing it.
+func (t *terminal) askSecret(ctx context.Context, prompt string) ([]byte, error) {
+	fd := int(t.in.(*os.File).Fd())
+	before, err := term.GetState(fd)
+	if err != nil {
+		return nil, err
+	}
+	fmt.Fprint(t.err, prompt)
+	secret, err := await(ctx, func() ([]byte, error) { return term.ReadPassword(fd) })
+	fmt.Fprintln(t.err)
+	// After an interruption the reader is still there and the echo still off.
+	_ = term.Restore(fd, before)
+	return secret, err
+}
+
+// await makes reading from a stream end with the context. A reader that nobody waits for any more ends
+// with the process.
+func await[T any](ctx context.Context, read func() (T, error)) (T, error) {
+	type answer struct {
+		value T
+		err   error
+	}
+	answers := make(chan answer, 1)
+	go func() {
+		value, err := read()
+		answers <- answer{value, err}
+	}()
+	select {
+	case a := <-answers:
+		return a.value, a.err
+	case <-ctx.Done():
+		var none T
+		return none, ctx.Err()
+	}
+}
+
+// oneLine makes text from outside fit to be printed: a name or a message from a cluster or a server must
+// not move the cursor or forge another line.
+func oneLine(text string) string {
+	text = strings.Map(func(r rune) rune {
+		switch {
+		case unicode.IsSpace(r):
+			return ' '
+		case !unicode.IsPrint(r):
+			return -1
+		}
+		return r
+	}, text)
+	return strings.Join(strings.Fields(text), " ")
+}
+
+// short is a revision as people read it.
+func short(revision string) string { return revision[:min(len(revision), 12)] }
