@@ -18,9 +18,9 @@ help: ## list what can be made
 .PHONY: build
 build: ## bin/worker, bin/starter and bin/local
 	@echo "building bin/worker and bin/starter"
-	@go build -trimpath -ldflags '-X main.version=$(VERSION)' -o bin/ ./worker ./starter
+	@go build -ldflags '-X main.version=$(VERSION)' -o bin/ ./worker ./starter
 	@echo "building bin/local (Temporal with its Web UI is in it: minutes the first time)"
-	@cd deployments/local && go build -trimpath -o ../../bin/local .
+	@cd deployments/local && go build -o ../../bin/local .
 
 .PHONY: demo
 demo: build ## the main job on a local stack; ONCE=1 checks each step and ends

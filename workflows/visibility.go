@@ -62,11 +62,11 @@ const (
 // details is the page about a cluster in the Web UI, in Markdown. Text from outside is escaped.
 func details(s Status) string {
 	var page strings.Builder
-	fmt.Fprintf(&page, "## %s: %s\n\n%s\n\n", escape(s.Cluster), s.State, escape(s.Message))
-	fmt.Fprintf(&page, "| | |\n|---|---|\n| Reason | %s |\n| Strategy | %s |\n| Repository | %s |\n| Branch, path | %s, %s |\n| Revision | %s |\n| Objects | %d |\n| Behind | %d s |\n",
-		escape(s.Reason), s.Strategy, escape(s.Repository), escape(s.Branch), escape(s.Path), orDash(short(s.Revision)), s.Objects, s.LagSeconds)
+	page.WriteString(fmt.Sprintf("## %s: %s\n\n%s\n\n", escape(s.Cluster), s.State, escape(s.Message)))
+	page.WriteString(fmt.Sprintf("| | |\n|---|---|\n| Reason | %s |\n| Strategy | %s |\n| Repository | %s |\n| Branch, path | %s, %s |\n| Revision | %s |\n| Objects | %d |\n| Behind | %d s |\n",
+		escape(s.Reason), s.Strategy, escape(s.Repository), escape(s.Branch), escape(s.Path), orDash(short(s.Revision)), s.Objects, s.LagSeconds))
 	if s.LastSyncTime != nil {
-		fmt.Fprintf(&page, "| Last agreed | %s |\n", s.LastSyncTime.UTC().Format("2006-01-02 15:04:05 UTC"))
+		page.WriteString(fmt.Sprintf("| Last agreed | %s |\n", s.LastSyncTime.UTC().Format("2006-01-02 15:04:05 UTC")))
 	}
 	section(&page, "Failures", s.FailedCount, s.Failed, func(f Failure) string {
 		return fmt.Sprintf("%s %s: %s", escape(f.Object), escape(f.File), escape(f.Message))
@@ -83,7 +83,7 @@ func section[T any](page *strings.Builder, heading string, total int, rows []T, 
 	if total == 0 {
 		return
 	}
-	fmt.Fprintf(page, "\n**%s: %d**\n\n", heading, total)
+	page.WriteString(fmt.Sprintf("\n**%s: %d**\n\n", heading, total))
 	for _, row := range rows[:min(len(rows), maxDetailRows)] {
 		text := "- " + line(row) + "\n"
 		if page.Len()+len(text) > maxDetails {
@@ -102,7 +102,7 @@ func escape(text string) string {
 		case i >= maxDetailMessage:
 			return out.String() + "…"
 		case strings.ContainsRune(`<>&`, r):
-			fmt.Fprintf(&out, "&#%d;", r)
+			out.WriteString(fmt.Sprintf("&#%d;", r))
 		case strings.ContainsRune("\\`*_[]()#|!~", r):
 			out.WriteRune('\\')
 			out.WriteRune(r)

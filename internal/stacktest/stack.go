@@ -86,7 +86,7 @@ func (s *Stack) awaitReady(ctx context.Context) error {
 		select {
 		case err := <-s.exited:
 			s.exited <- err
-			return fmt.Errorf("the local stack ended before it was ready: %v\n%s", err, s.output)
+			return fmt.Errorf("the local stack ended before it was ready: %w\n%s", err, s.output)
 		case <-ctx.Done():
 			return fmt.Errorf("the local stack is not ready: %w", ctx.Err())
 		case <-poll.C:
@@ -96,7 +96,7 @@ func (s *Stack) awaitReady(ctx context.Context) error {
 
 // Stop ends the stack and removes what it kept.
 func (s *Stack) Stop() {
-	_ = s.process.Process.Signal(syscall.SIGTERM)
+	_ = s.process.Process.Signal(syscall.SIGTERM) // it may have ended already
 	select {
 	case <-s.exited:
 	case <-time.After(30 * time.Second):

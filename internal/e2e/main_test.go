@@ -1,0 +1,283 @@
+// Package e2e tests the whole: bin/worker and bin/starter as users run them, against real API servers, a
+// real Git server and a real Temporal server.
+package e2e
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/log"
+	"k8s.io/client-go/dynamic"
+	"k8s.io/client-go/kubernetes"
+
+	"github.com/active-cluster-sync/active-cluster-sync/internal/stacktest"
+	"github.com/active-cluster-sync/active-cluster-sync/workflows"
+)
+
+// The stack of this package: two clusters, which the tests use one after the other.
+var (
+	stack    *stacktest.Stack
+	temporal client.Client
+	clusters = map[string]*cluster{}
+)
+
+// token is the access token of every repository. It is looked for in all that must not hold it.
+const token = "acs_e2e_4f1c2b7d9e8a6053"
+
+// cluster is one of the stack's API servers.
+type cluster struct {
+	context string
+	objects dynamic.Interface
+	typed   kubernetes.Interface
+}
+
+func TestMain(m *testing.M) {
+	os.Exit(func() int {
+		if err := start(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 1
+		}
+		defer stack.Stop()
+		defer temporal.Close()
+		return m.Run()
+	}())
+}
+
+func start() (err error) {
+	names := []string{"primary", "standby"}
+	if stack, err = stacktest.Start(context.Background(), stacktest.Options{Clusters: names, Git: true, Temporal: true}); err != nil {
+		return err
+	}
+	for _, name := range names {
+		config, err := stack.Config(name)
+		if err != nil {
+			return err
+		}
+		config.QPS = -1
+		clusters[name] = &cluster{
+			context: name, objects: dynamic.NewForConfigOrDie(config), typed: kubernetes.NewForConfigOrDie(config),
+		}
+	}
+	temporal, err = client.Dial(client.Options{HostPort: stack.Env["TEMPORAL_ADDRESS"], Logger: quiet{}})
+	return err
+}
+
+// quiet drops the client's log.
+type quiet struct{}
+
+func (quiet) Debug(string, ...any) {}
+func (quiet) Info(string, ...any)  {}
+func (quiet) Warn(string, ...any)  {}
+func (quiet) Error(string, ...any) {}
+
+var _ log.Logger = quiet{}
+
+// newRepo makes an empty repository of its own for a test.
+func newRepo(t *testing.T) string {
+	t.Helper()
+	name := strings.ToLower(strings.ReplaceAll(t.Name(), "/", "-"))
+	require.NoError(t, stack.AddRepo(t.Context(), name, token))
+	return name
+}
+
+// git runs the git command in a repository of the server.
+func git(t *testing.T, repo string, args ...string) string {
+	t.Helper()
+	out, err := exec.CommandContext(t.Context(), "git", append([]string{"-C", stack.RepoDir(repo)}, args...)...).CombinedOutput()
+	require.NoError(t, err, "git %v: %s", args, out)
+	return strings.TrimSpace(string(out))
+}
+
+// edit commits what change does to a work tree, as a person does.
+func edit(t *testing.T, repo, message string, change func(dir string)) string {
+	t.Helper()
+	dir := t.TempDir()
+	run := func(args ...string) string {
+		cmd := exec.CommandContext(t.Context(), "git", append([]string{"-C", dir, "-c", "user.name=P", "-c", "user.email=p@example.com"}, args...)...)
+		out, err := cmd.CombinedOutput()
+		require.NoError(t, err, "git %v: %s", args, out)
+		return strings.TrimSpace(string(out))
+	}
+	run("clone", "--quiet", stack.RepoDir(repo), ".")
+	run("checkout", "--quiet", "-B", "main")
+	change(dir)
+	run("add", "--all")
+	run("commit", "--quiet", "--allow-empty", "-m", message)
+	run("push", "--quiet", "origin", "main")
+	return run("rev-parse", "HEAD")
+}
+
+func write(t *testing.T, dir, path, content string) {
+	t.Helper()
+	full := filepath.Join(dir, path)
+	require.NoError(t, os.MkdirAll(filepath.Dir(full), 0o700))
+	require.NoError(t, os.WriteFile(full, []byte(content), 0o600))
+}
+
+// files lists the paths on the branch.
+func files(t *testing.T, repo string) []string {
+	t.Helper()
+	return strings.Split(git(t, repo, "ls-tree", "-r", "--name-only", "main"), "\n")
+}
+
+// output collects what a process writes.
+type output struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (o *output) Write(p []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.buf.Write(p)
+}
+
+func (o *output) String() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.buf.String()
+}
+
+// environment is that of a user's shell who sourced the stack's env file.
+func environment() []string {
+	env := os.Environ()
+	for name, value := range stack.Env {
+		env = append(env, name+"="+value)
+	}
+	return env
+}
+
+// worker is a running bin/worker.
+type worker struct {
+	process *exec.Cmd
+	log     *output
+	done    chan struct{}
+}
+
+// startWorker serves an enrolment. It ends with the test.
+func startWorker(t *testing.T, name string, on *cluster, dataDir string) *worker {
+	t.Helper()
+	w := &worker{log: new(output), done: make(chan struct{})}
+	w.process = exec.Command(filepath.Join(stacktest.Root(), "bin", "worker"),
+		"--cluster", name+"="+on.context, "--kubeconfig", stack.Env["KUBECONFIG"], "--data-dir", dataDir)
+	w.process.Env, w.process.Stderr = environment(), w.log
+	require.NoError(t, w.process.Start())
+	go func() { defer close(w.done); _ = w.process.Wait() }()
+	t.Cleanup(func() {
+		_ = w.process.Process.Signal(syscall.SIGTERM)
+		<-w.done
+		if t.Failed() {
+			t.Logf("worker %s:\n%s", name, tail(w.log.String()))
+		}
+	})
+	return w
+}
+
+// kill ends the worker as a power cut does.
+func (w *worker) kill() {
+	_ = w.process.Process.Kill()
+	<-w.done
+}
+
+func tail(text string) string { return text[max(0, len(text)-20_000):] }
+
+// starter runs bin/starter and returns what it printed and its exit status.
+func starter(t *testing.T, args ...string) (stdout, stderr string, status int) {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), filepath.Join(stacktest.Root(), "bin", "starter"), args...)
+	var out, errs bytes.Buffer
+	cmd.Env, cmd.Stdout, cmd.Stderr = environment(), &out, &errs
+	_ = cmd.Run()
+	require.NotContains(t, out.String()+errs.String(), token)
+	return out.String(), errs.String(), cmd.ProcessState.ExitCode()
+}
+
+// enroll enrols a cluster with the CLI and unenrols it when the test ends.
+func enroll(t *testing.T, name string, on *cluster, repo string, strategy workflows.Strategy) {
+	t.Helper()
+	pat := filepath.Join(t.TempDir(), "pat")
+	require.NoError(t, os.WriteFile(pat, []byte(token+"\n"), 0o600))
+	out, errs, status := starter(t,
+		"enroll", name, "--repo", stack.RepoURL(repo), "--strategy", string(strategy), "--interval", "1s",
+		"--pat-file", pat, "--kubeconfig", stack.Env["KUBECONFIG"], "--context", on.context)
+	require.Zero(t, status, "%s%s", out, errs)
+	t.Cleanup(func() {
+		_ = temporal.TerminateWorkflow(context.Background(), workflows.WorkflowID(name), "", "the test has ended")
+	})
+}
+
+// status asks the workflow.
+func status(t *testing.T, name string) (workflows.Status, error) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 15*time.Second)
+	defer cancel()
+	var s workflows.Status
+	answer, err := temporal.QueryWorkflow(ctx, workflows.WorkflowID(name), "", workflows.StatusQuery)
+	if err == nil {
+		err = answer.Get(&s)
+	}
+	return s, err
+}
+
+// syncNow makes the workflow sync and returns the status after it.
+func syncNow(t *testing.T, name string) workflows.Status {
+	t.Helper()
+	return update(t, name, workflows.SyncNowMessage)
+}
+
+func update(t *testing.T, name, message string, args ...any) workflows.Status {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	defer cancel()
+	handle, err := temporal.UpdateWorkflow(ctx, client.UpdateWorkflowOptions{
+		WorkflowID: workflows.WorkflowID(name), UpdateName: message, Args: args, WaitForStage: client.WorkflowUpdateStageCompleted,
+	})
+	require.NoError(t, err)
+	var s workflows.Status
+	require.NoError(t, handle.Get(ctx, &s))
+	return s
+}
+
+// reaches waits until the status is as the condition wants it.
+func reaches(t *testing.T, name string, condition func(workflows.Status) bool) workflows.Status {
+	t.Helper()
+	var last workflows.Status
+	var lastErr error
+	eventually(t, func() bool {
+		last, lastErr = status(t, name)
+		return lastErr == nil && condition(last)
+	}, func() string { return describe(last, lastErr) })
+	return last
+}
+
+func inSync(s workflows.Status) bool { return s.State == workflows.InSync }
+
+func describe(s workflows.Status, err error) string {
+	text, _ := json.MarshalIndent(s, "", "  ")
+	return fmt.Sprintf("%s\nerror: %v", text, err)
+}
+
+// eventually waits for a condition.
+func eventually(t *testing.T, condition func() bool, explain func() string) {
+	t.Helper()
+	poll := time.NewTicker(100 * time.Millisecond)
+	defer poll.Stop()
+	for deadline := time.Now().Add(90 * time.Second); time.Now().Before(deadline); <-poll.C {
+		if condition() {
+			return
+		}
+	}
+	require.Fail(t, "the condition was not met in time", explain())
+}

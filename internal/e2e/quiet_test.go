@@ -1,0 +1,134 @@
+package e2e
+
+import (
+	"bytes"
+	"context"
+	"encoding/base64"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"go.temporal.io/api/enums/v1"
+	"google.golang.org/protobuf/encoding/protojson"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/active-cluster-sync/active-cluster-sync/workflows"
+)
+
+var listRequests = regexp.MustCompile(`(?m)^apiserver_request_total\{[^}]*verb="(LIST|GET)"[^}]*\} (\d+)`)
+
+// requests counts the LIST and GET requests that the API server has answered, but for those that its own
+// components and this test make: leases, discovery and health are no part of the sync.
+func requests(t *testing.T, on *cluster, verb string) int {
+	t.Helper()
+	raw, err := on.typed.Discovery().RESTClient().Get().AbsPath("/metrics").DoRaw(t.Context())
+	require.NoError(t, err)
+	sum := 0
+	for _, match := range listRequests.FindAllSubmatch(raw, -1) {
+		if string(match[1]) == verb {
+			n, err := strconv.Atoi(string(match[2]))
+			require.NoError(t, err)
+			sum += n
+		}
+	}
+	return sum
+}
+
+// gitRequests counts the requests that the Git server has answered for a repository.
+func gitRequests(t *testing.T, repo string) int {
+	t.Helper()
+	log, err := os.ReadFile(filepath.Join(stack.Dir, "logs", "git.log"))
+	require.NoError(t, err)
+	return bytes.Count(log, []byte("/"+repo+".git/"))
+}
+
+func TestIdleTicksAskForNothing(t *testing.T) {
+	for _, strategy := range []workflows.Strategy{workflows.Push, workflows.Pull} {
+		t.Run(string(strategy), func(t *testing.T) {
+			primary, repo := clusters["primary"], newRepo(t)
+			if strategy == workflows.Pull {
+				edit(t, repo, "an app", func(dir string) {
+					write(t, dir, "app.yaml", strings.ReplaceAll(deployment, "NS", "default"))
+				})
+				t.Cleanup(func() {
+					_ = primary.objects.Resource(deployments).Namespace("default").Delete(context.Background(), "cart", metav1.DeleteOptions{})
+				})
+			}
+			name := "idle-" + string(strategy)
+			startWorker(t, name, primary, t.TempDir())
+			enroll(t, name, primary, repo, strategy)
+			reaches(t, name, inSync)
+			syncNow(t, name)
+			head := git(t, repo, "rev-parse", "main")
+			lists, gitBefore, ticks := requests(t, primary, "LIST"), gitRequests(t, repo), reaches(t, name, inSync).Ticks
+			const idle = 20
+			reaches(t, name, func(s workflows.Status) bool { return s.Ticks >= ticks+idle })
+			asked := gitRequests(t, repo) - gitBefore
+			passed := int(reaches(t, name, inSync).Ticks - ticks)
+			require.Zero(t, requests(t, primary, "LIST")-lists, "LIST requests in %d ticks", passed)
+			require.LessOrEqual(t, asked, passed+1, "Git requests in %d ticks", passed)
+			require.Equal(t, head, git(t, repo, "rev-parse", "main"))
+		})
+	}
+}
+
+func TestTheTokenIsNowhere(t *testing.T) {
+	primary, repo := clusters["primary"], newRepo(t)
+	data := t.TempDir()
+	w := startWorker(t, "secretive", primary, data)
+	enroll(t, "secretive", primary, repo, workflows.Push)
+	reaches(t, "secretive", inSync)
+	ps, err := exec.CommandContext(t.Context(), "ps", "-eww", "-o", "args").CombinedOutput()
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(stack.TokenFile(repo), []byte("acs_another_0123456789"), 0o600))
+	reaches(t, "secretive", func(s workflows.Status) bool { return s.Reason == workflows.AuthFailed })
+
+	require.NotContains(t, string(ps), token, "process arguments")
+	require.NotContains(t, w.log.String(), token, "the worker's log")
+	require.NotContains(t, git(t, repo, "log", "-p", "--all"), token, "the repository")
+	events := temporal.GetWorkflowHistory(t.Context(), workflows.WorkflowID("secretive"), "", false, enums.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT)
+	count := 0
+	for events.HasNext() {
+		event, err := events.Next()
+		require.NoError(t, err)
+		text, err := protojson.Marshal(event)
+		require.NoError(t, err)
+		require.NotContains(t, string(text), token, "the workflow's history")
+		for _, payload := range payloads(text) {
+			require.NotContains(t, payload, token, "the workflow's history, decoded")
+		}
+		count++
+	}
+	require.Greater(t, count, 10)
+	for _, dir := range []string{stack.Dir, data} {
+		require.NoError(t, filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
+			if err != nil || !entry.Type().IsRegular() ||
+				strings.Contains(path, "/git/tokens/") || strings.Contains(path, "etcd") {
+				return nil //nolint:nilerr // files come and go while the stack runs
+			}
+			if content, err := os.ReadFile(path); err == nil {
+				require.NotContains(t, string(content), token, path)
+			}
+			return nil
+		}))
+	}
+}
+
+var payloadData = regexp.MustCompile(`"data":\s*"([A-Za-z0-9+/=]+)"`)
+
+// payloads decodes the payloads of an event.
+func payloads(event []byte) []string {
+	var texts []string
+	for _, match := range payloadData.FindAllSubmatch(event, -1) {
+		if text, err := base64.StdEncoding.DecodeString(string(match[1])); err == nil {
+			texts = append(texts, string(text))
+		}
+	}
+	return texts
+}
