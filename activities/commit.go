@@ -10,7 +10,6 @@ import (
 
 	"github.com/go-git/go-git/v5/plumbing"
 	"go.temporal.io/sdk/activity"
-	"sigs.k8s.io/yaml"
 
 	"github.com/active-cluster-sync/active-cluster-sync/internal/manifest"
 	"github.com/active-cluster-sync/active-cluster-sync/internal/plan"
@@ -58,7 +57,7 @@ func (a *Activities) commit(ctx context.Context, repository *repo.Repository, ti
 			Keep: func(path string) bool {
 				return v.scope.Ignores(path) || !v.snapshot.Knows(path)
 			},
-			Files:   map[string][]byte{markerFile: marker{Layout: markerLayout, Cluster: a.Cluster, UID: in.Config.ClusterUID}.encode()},
+			Files:   map[string][]byte{manifest.MarkerFile: manifest.Marker{Layout: manifest.MarkerLayout, Cluster: a.Cluster, UID: in.Config.ClusterUID}.Encode()},
 			Message: func(changes []tree.Change) string { return commitMessage(ctx, a.Cluster, changes) },
 			When:    time.Now(),
 		})
@@ -75,26 +74,10 @@ func (a *Activities) commit(ctx context.Context, repository *repo.Repository, ti
 	}
 }
 
-// markerFile says whose path this is.
-const markerFile = ".cluster-sync.yaml"
-
-const markerLayout = 1
-
-type marker struct {
-	Layout  int    `json:"layout"`
-	Cluster string `json:"cluster"`
-	UID     string `json:"uid"`
-}
-
-func (m marker) encode() []byte {
-	return fmt.Appendf(nil, "# Written by Active Cluster Sync. It says which cluster is stored here; don't edit it.\n"+
-		"layout: %d\ncluster: %s\nuid: %s\n", m.Layout, m.Cluster, m.UID)
-}
-
 // mayPush tells whether the content of the tip may be overwritten: it is this cluster's by its marker, or
 // continues what this enrolment pushed, or there is nothing in it that anybody could miss.
 func mayPush(ctx context.Context, repository *repo.Repository, tip plumbing.Hash, in workflows.CommitInput) error {
-	content, err := repository.ReadFile(tip, markerFile)
+	content, err := repository.ReadFile(tip, manifest.MarkerFile)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
@@ -117,14 +100,12 @@ func mayPush(ctx context.Context, repository *repo.Repository, tip plumbing.Hash
 }
 
 func checkMarker(content []byte, config workflows.Config) error {
-	var found marker
-	if err := yaml.Unmarshal(content, &found); err != nil {
-		return lasting(workflows.PathOwned, fmt.Sprintf("%s can't be read (%v): restore it from the history of the branch", markerFile, err))
+	found, err := manifest.ParseMarker(content)
+	if err != nil {
+		return lasting(workflows.PathOwned, fmt.Sprintf("%s on branch %s can't be relied on (%v): restore it from the history of the branch, or upgrade the worker",
+			manifest.MarkerFile, config.Branch, err))
 	}
-	switch {
-	case found.Layout != markerLayout:
-		return lasting(workflows.PathOwned, fmt.Sprintf("%s says layout %d, this version writes layout %d: upgrade the worker", markerFile, found.Layout, markerLayout))
-	case found.UID != config.ClusterUID:
+	if found.UID != config.ClusterUID {
 		return lasting(workflows.PathOwned, fmt.Sprintf(
 			"path %s of branch %s belongs to cluster %q (UID %s): push to another branch or --path",
 			config.Path, config.Branch, found.Cluster, found.UID))
@@ -145,7 +126,7 @@ func listed(paths []string) string {
 func summarise(changes []tree.Change) workflows.Changes {
 	var c workflows.Changes
 	for _, change := range changes {
-		if change.Path == markerFile {
+		if change.Path == manifest.MarkerFile {
 			continue
 		}
 		switch {

@@ -14,13 +14,6 @@ import (
 	"github.com/active-cluster-sync/active-cluster-sync/workflows"
 )
 
-// Keys of the credentials, as Flux names them.
-const (
-	usernameKey = "username"
-	passwordKey = "password"
-	caKey       = "ca.crt"
-)
-
 // defaultUsername suits the hosts that take a personal access token with any user name.
 const defaultUsername = "git"
 
@@ -45,7 +38,7 @@ func CredentialsFromDir(dir, cluster string) func(context.Context) (repo.Credent
 			from = dir
 		}
 		data := map[string][]byte{}
-		for _, key := range []string{usernameKey, passwordKey, caKey} {
+		for _, key := range []string{workflows.UsernameKey, workflows.PasswordKey, workflows.CAKey} {
 			content, err := os.ReadFile(filepath.Join(from, key))
 			if errors.Is(err, fs.ErrNotExist) {
 				continue
@@ -61,12 +54,12 @@ func CredentialsFromDir(dir, cluster string) func(context.Context) (repo.Credent
 
 func credentials(data map[string][]byte, origin string) (repo.Credentials, error) {
 	c := repo.Credentials{
-		Username: string(bytes.TrimSpace(data[usernameKey])),
-		Password: string(bytes.TrimSpace(data[passwordKey])),
-		CA:       data[caKey],
+		Username: string(bytes.TrimSpace(data[workflows.UsernameKey])),
+		Password: string(bytes.TrimSpace(data[workflows.PasswordKey])),
+		CA:       data[workflows.CAKey],
 	}
 	if c.Password == "" {
-		return c, fmt.Errorf("%w: %s holds no %q: give the token with `starter enroll --pat-file`", kube.ErrNoCredentials, origin, passwordKey)
+		return c, fmt.Errorf("%w: %s holds no %q: give the token with `starter enroll --pat-file`", kube.ErrNoCredentials, origin, workflows.PasswordKey)
 	}
 	if c.Username == "" {
 		c.Username = defaultUsername

@@ -12,8 +12,8 @@ import (
 	"time"
 
 	"github.com/go-git/go-git/v5/plumbing"
-	"sigs.k8s.io/yaml"
 
+	"github.com/active-cluster-sync/active-cluster-sync/internal/manifest"
 	"github.com/active-cluster-sync/active-cluster-sync/internal/repo"
 	"github.com/active-cluster-sync/active-cluster-sync/workflows"
 )
@@ -73,6 +73,9 @@ func (e *enrolling) checkBranch(ctx context.Context) (found string, err error) {
 			found, err = e.checkPull(tip)
 			return err
 		}
+		if err := r.MayPush(ctx); err != nil {
+			return e.explainRepository(err)
+		}
 		found, err = e.checkPush(ctx, r, tip)
 		return err
 	})
@@ -93,7 +96,7 @@ func (e *enrolling) checkPush(ctx context.Context, r *repo.Repository, tip plumb
 	if err := r.Fetch(ctx, tip); err != nil {
 		return "", e.explainRepository(err)
 	}
-	content, err := r.ReadFile(tip, markerFile)
+	content, err := r.ReadFile(tip, manifest.MarkerFile)
 	if err == nil {
 		return e.checkMarker(ctx, content)
 	}
@@ -111,27 +114,13 @@ func (e *enrolling) checkPush(ctx context.Context, r *repo.Repository, tip plumb
 	return e.config.Branch + ", empty", nil
 }
 
-// markerFile says whose path it lies in (design, Git contract).
-const markerFile = ".cluster-sync.yaml"
-
-type marker struct {
-	Layout  int    `json:"layout"`
-	Cluster string `json:"cluster"`
-	UID     string `json:"uid"`
-}
-
-const markerLayout = 1
-
 // checkMarker tells whether the content is this cluster's own, left from an earlier enrolment.
 func (e *enrolling) checkMarker(ctx context.Context, content []byte) (string, error) {
-	var found marker
-	if err := yaml.Unmarshal(content, &found); err != nil || found.UID == "" {
-		return "", fmt.Errorf("%s holds a %s that can't be read: restore it from the history, or choose another --branch or --path", e.place(), markerFile)
+	found, err := manifest.ParseMarker(content)
+	if err != nil {
+		return "", fmt.Errorf("%s holds a %s that can't be relied on (%w): restore it from the history, or choose another --branch or --path", e.place(), manifest.MarkerFile, err)
 	}
-	switch {
-	case found.Layout != markerLayout:
-		return "", fmt.Errorf("%s has layout %d, and this version writes layout %d: use a newer version, or choose another --branch or --path", e.place(), found.Layout, markerLayout)
-	case found.UID != e.config.ClusterUID:
+	if found.UID != e.config.ClusterUID {
 		return "", fmt.Errorf("%s belongs to cluster %q: choose another --branch or --path for %s", e.place(), oneLine(found.Cluster), e.config.Cluster)
 	}
 	if found.Cluster != e.config.Cluster && workflows.ValidateCluster(found.Cluster) == nil {

@@ -10,43 +10,36 @@ import (
 	"github.com/active-cluster-sync/active-cluster-sync/workflows"
 )
 
-// Keys of the Secret, as Flux names them.
-const (
-	usernameKey = "username"
-	passwordKey = "password"
-	caKey       = "ca.crt"
-)
-
 // defaultUsername suits the Git servers that look at the token only, which most do.
 const defaultUsername = "git"
 
 // credentials are those that the sync will use: what was given, over what the cluster has already.
 func (e *enrolling) credentials() (repo.Credentials, error) {
 	data := e.wanted()
-	if len(data[passwordKey]) == 0 {
+	if len(data[workflows.PasswordKey]) == 0 {
 		return repo.Credentials{}, fmt.Errorf("there is no token for %s: give one with --pat-file FILE or --pat-stdin", e.config.Repository)
 	}
 	return repo.Credentials{
-		Username: string(data[usernameKey]), Password: string(data[passwordKey]), CA: data[caKey],
+		Username: string(data[workflows.UsernameKey]), Password: string(data[workflows.PasswordKey]), CA: data[workflows.CAKey],
 	}, nil
 }
 
 // wanted is the content that the Secret shall have.
 func (e *enrolling) wanted() map[string][]byte {
 	data := map[string][]byte{}
-	for _, key := range []string{usernameKey, passwordKey, caKey} {
+	for _, key := range []string{workflows.UsernameKey, workflows.PasswordKey, workflows.CAKey} {
 		if value, ok := e.stored[key]; ok {
 			data[key] = value
 		}
 	}
-	if len(data[usernameKey]) == 0 || e.flags.given["username"] {
-		data[usernameKey] = []byte(e.flags.username)
+	if len(data[workflows.UsernameKey]) == 0 || e.flags.given["username"] {
+		data[workflows.UsernameKey] = []byte(e.flags.username)
 	}
 	if e.token != "" {
-		data[passwordKey] = []byte(e.token)
+		data[workflows.PasswordKey] = []byte(e.token)
 	}
 	if e.ca != nil {
-		data[caKey] = e.ca
+		data[workflows.CAKey] = e.ca
 	}
 	return data
 }

@@ -46,12 +46,21 @@ func (t *terminal) statusTable(s workflows.Status) string {
 	if s.PendingDeletions > 0 {
 		fmt.Fprintf(&page, "\n%s\n  `starter approve %s` carries them out; to keep the objects, restore them in Git\n",
 			t.paint(t.outTTY, bold, fmt.Sprintf("Deletions waiting for approval: %d", s.PendingDeletions)), oneLine(s.Cluster))
+		for _, object := range s.Pending.Objects[:min(len(s.Pending.Objects), shownDeletions)] {
+			fmt.Fprintf(&page, "  %s\n", oneLine(object))
+		}
+		if more := s.PendingDeletions - min(len(s.Pending.Objects), shownDeletions); more > 0 {
+			fmt.Fprintf(&page, "  and %d more\n", more)
+		}
 	}
 	t.failures(&page, "Failures", s.FailedCount, s.Failed)
 	t.failures(&page, "Conflicts", len(s.Conflicts), s.Conflicts)
 	t.recent(&page, s.Recent)
 	return page.String()
 }
+
+// shownDeletions is how many of the waiting deletions are named.
+const shownDeletions = 20
 
 func stateColour(s workflows.Status) string {
 	switch s.State {

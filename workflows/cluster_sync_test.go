@@ -219,7 +219,7 @@ func TestMessagesThatMakeNoSenseAreRejected(t *testing.T) {
 		"unknown strategy": {workflows.SetStrategyMessage, []any{workflows.SetStrategy{Strategy: "sideways"}}, "use none, push or pull"},
 		"namespace":        {workflows.SetIgnoredNamespacesMessage, []any{workflows.SetIgnoredNamespaces{Namespaces: []string{"a/b"}}}, `"a/b" is not a namespace`},
 		"sync of none":     {workflows.SyncNowMessage, nil, "strategy is none"},
-		"approve nothing":  {workflows.ApproveMessage, nil, "no deletions"},
+		"approve nothing":  {workflows.ApproveMessage, []any{workflows.Approve{Digest: "d"}}, "no deletions"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			h := newHarness(t, &sides{})
@@ -368,7 +368,11 @@ func TestMassDeletionWaitsForApprovalOfExactlyThatSet(t *testing.T) {
 		require.Equal(t, workflows.Blocked, h.status().State)
 		require.Equal(t, workflows.MassDeletion, h.status().Reason)
 		require.Equal(t, 40, h.status().PendingDeletions)
-		h.update(workflows.ApproveMessage, func(_ workflows.Status, err error) { require.NoError(t, err) })
+		h.update(workflows.ApproveMessage, func(_ workflows.Status, err error) {
+			require.ErrorContains(t, err, "look at the status again")
+		}, workflows.Approve{Digest: "d0"})
+		h.update(workflows.ApproveMessage, func(_ workflows.Status, err error) { require.NoError(t, err) },
+			workflows.Approve{Digest: h.status().Pending.Digest})
 	})
 	h.run(workflows.State{Config: config(workflows.Pull)}, 45*time.Second)
 	require.Len(t, s.applies, 2)

@@ -80,9 +80,16 @@ func DefaultIgnoredNamespaces() []string {
 // CredentialsNamespace is where a cluster keeps its credentials; it is never synced.
 const CredentialsNamespace = "active-cluster-sync"
 
-// CredentialsSecret is the name of the Secret with the Git credentials: username, password (the personal
-// access token) and optionally ca.crt, as Flux names them.
+// CredentialsSecret is the name of the Secret with the Git credentials.
 const CredentialsSecret = "git-credentials"
+
+// Keys of the credentials, as Flux names them: the password is the personal access token, the CA
+// certificates are optional.
+const (
+	UsernameKey = "username"
+	PasswordKey = "password"
+	CAKey       = "ca.crt"
+)
 
 // Validate says what is wrong with an enrolment and how to mend it.
 func (c Config) Validate() error {

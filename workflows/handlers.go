@@ -19,7 +19,7 @@ func (s *clusterSync) registerMessages(ctx workflow.Context) error {
 		handle(ctx, s, SetIgnoredNamespacesMessage, s.validateNamespaces, s.setIgnoredNamespaces),
 		handlePlain(ctx, s, PauseMessage, s.always, s.pause),
 		handlePlain(ctx, s, ResumeMessage, s.always, s.resume),
-		handlePlain(ctx, s, ApproveMessage, s.validateApprove, s.approve),
+		handle(ctx, s, ApproveMessage, s.validateApprove, s.approve),
 		handlePlain(ctx, s, SyncNowMessage, s.validateSyncNow, s.syncNow),
 	)
 }
@@ -153,11 +153,14 @@ func (s *clusterSync) validateSyncNow() error {
 	return nil
 }
 
-func (s *clusterSync) validateApprove() error {
-	if s.state.Pending.Count == 0 {
+func (s *clusterSync) validateApprove(m Approve) error {
+	switch s.state.Pending.Digest {
+	case "":
 		return errors.New("no deletions are waiting for approval")
+	case m.Digest:
+		return nil
 	}
-	return nil
+	return fmt.Errorf("the deletions that wait are not those with digest %q any more: look at the status again", m.Digest)
 }
 
 func (s *clusterSync) setStrategy(m SetStrategy) {
@@ -183,8 +186,8 @@ func (s *clusterSync) resume() {
 	s.syncNow()
 }
 
-func (s *clusterSync) approve() {
-	s.state.Approved = s.state.Pending.Digest
+func (s *clusterSync) approve(m Approve) {
+	s.state.Approved = m.Digest
 	s.syncNow()
 }
 

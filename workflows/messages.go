@@ -24,6 +24,12 @@ type SetIgnoredNamespaces struct {
 	Namespaces []string `json:"namespaces"`
 }
 
+// Approve is the argument of approve. Digest names the set of deletions that was looked at
+// (Status.Pending); when another set waits by now, the approval is refused.
+type Approve struct {
+	Digest string `json:"digest"`
+}
+
 // descriptions are what the Temporal Web UI shows beside the names.
 var descriptions = map[string]string{
 	SetStrategyMessage:          `Change the direction of the sync. Argument: {"strategy": "none" | "push" | "pull"}`,
@@ -31,6 +37,6 @@ var descriptions = map[string]string{
 	SyncNowMessage:              "Sync at once instead of at the next tick. The update answers when that sync has ended.",
 	PauseMessage:                "Stop syncing until resume, keeping everything as it is.",
 	ResumeMessage:               "Go on syncing after pause.",
-	ApproveMessage:              "Carry out the deletions that are waiting for approval.",
+	ApproveMessage:              `Carry out the deletions that wait for approval. Argument: {"digest": "…"}, the one that status shows under pending`,
 	StatusQuery:                 "Strategy, state with reason, revision, lag, objects, failures and the last syncs.",
 }

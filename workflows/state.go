@@ -179,6 +179,8 @@ func (s *State) health() (SyncState, string, string) {
 		return Degraded, ResourcesUnreadable, fmt.Sprintf("%d resources of the cluster can't be read; they are left as they are in Git", s.UnreadCount)
 	case s.Settled.Revision == "":
 		return Syncing, "FirstSync", "the first sync is under way"
+	case s.Settled.Scope != s.Config.Scope():
+		return Syncing, "RulesChanged", "the first sync with the new strategy or namespaces is under way"
 	case s.BehindSince != nil:
 		return Syncing, "ChangesSeen", "changes are being transferred"
 	}
@@ -187,10 +189,14 @@ func (s *State) health() (SyncState, string, string) {
 
 // exclusions says in words which objects are left out of the sync though a user may expect them in it.
 func (s *State) exclusions() string {
-	if n := s.Excluded[ExcludedSecrets]; n > 0 {
+	switch n := s.Excluded[ExcludedSecrets]; n {
+	case 0:
+		return "cluster and Git agree"
+	case 1:
+		return fmt.Sprintf("cluster and Git agree; 1 Secret is not synced (secrets policy: %s)", s.Config.Secrets)
+	default:
 		return fmt.Sprintf("cluster and Git agree; %d Secrets are not synced (secrets policy: %s)", n, s.Config.Secrets)
 	}
-	return "cluster and Git agree"
 }
 
 // ExcludedSecrets is the key of Status.Excluded that counts the Secrets which the policy leaves out.
@@ -211,6 +217,7 @@ func (s *State) status(now time.Time) Status {
 		FailedCount:       s.FailedCount + s.UnreadCount,
 		Conflicts:         []Failure{},
 		PendingDeletions:  s.Pending.Count,
+		Pending:           s.Pending,
 		Excluded:          s.Excluded,
 		Ticks:             s.Ticks,
 		Recent:            nonNil(s.Recent),

@@ -45,6 +45,8 @@ type Status struct {
 	Conflicts []Failure `json:"conflicts"`
 	// PendingDeletions is the number of deletions that wait for approval.
 	PendingDeletions int `json:"pendingDeletions"`
+	// Pending are these deletions.
+	Pending Pending `json:"pending,omitzero"`
 	// Excluded counts objects that are left out on purpose, by reason.
 	Excluded map[string]int `json:"excluded"`
 	// Ticks counts the rounds of the sync since enrolment.

@@ -30,7 +30,7 @@ func TestContentComesFromMemoryUntilItIsReleased(t *testing.T) {
 	}
 	asked := func() (requests []string) {
 		for _, r := range g.requests() {
-			if strings.Contains(r, "configmaps") && !strings.HasPrefix(r, "WATCH") {
+			if strings.Contains(r, "configmaps") && (strings.HasPrefix(r, "GET") || strings.HasPrefix(r, "LIST")) {
 				requests = append(requests, r)
 			}
 		}

@@ -146,7 +146,7 @@ func (x *Index) followNew(ctx context.Context, known catalog, first bool) {
 		return strings.Compare(startOrder(a)+a.String(), startOrder(b)+b.String())
 	})
 	for _, gr := range names {
-		x.ensureFollowed(ctx, known.watched[gr])
+		x.ensureFollowed(ctx, known.watched[gr], known.failed[gr.Group] != nil)
 		if first && gr == autoscalerResource {
 			x.awaitSettled(ctx, gr)
 		}
@@ -165,11 +165,13 @@ func startOrder(gr schema.GroupResource) string {
 	return "2"
 }
 
-func (x *Index) ensureFollowed(ctx context.Context, found manifest.Resource) {
+// ensureFollowed starts a reflector for a resource, unless it has one. Partial: versions of its group may
+// be missing in discovery, so the one that was found is not necessarily the preferred one.
+func (x *Index) ensureFollowed(ctx context.Context, found manifest.Resource, partial bool) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	r := x.resources[found.GroupResource()]
-	if r != nil && (r.Kind != found.Kind || r.Namespaced != found.Namespaced) {
+	if r != nil && !partial && (r.Kind != found.Kind || r.Namespaced != found.Namespaced) {
 		// Another resource of the same name: its definition was deleted and made anew.
 		x.drop(r)
 		r = nil
@@ -178,7 +180,7 @@ func (x *Index) ensureFollowed(ctx context.Context, found manifest.Resource) {
 	case r == nil:
 		r = &resource{Resource: found, entries: map[key]*entry{}, since: time.Now()}
 		x.resources[found.GroupResource()] = r
-	case r.Version == found.Version:
+	case r.Version == found.Version, partial:
 		return
 	default:
 		// What was known in the other version stays until the new list is in.

@@ -179,6 +179,34 @@ func TestFailingListsDeleteNothing(t *testing.T) {
 	})
 }
 
+func TestAPIServerWithoutStreamedListsIsListed(t *testing.T) {
+	t.Parallel()
+	g := newGate(t)
+	g.refusing(func(request string) int {
+		if strings.HasPrefix(request, "STREAM ") {
+			return http.StatusUnprocessableEntity
+		}
+		return 0
+	})
+	ns := namespace(t)
+	first := create(t, configMap(ns, "first", "1"))
+	index := startIndex(t, g.cluster())
+	s := snapshot(t, index)
+	_, in := s.Tree.Get(pathOf(first))
+	require.True(t, in)
+	require.Empty(t, s.Unread)
+	require.Contains(t, g.requests(), "LIST /api/v1/configmaps")
+
+	second := create(t, configMap(ns, "second", "1"))
+	remove(t, first)
+	until(t, "it is watched", func() bool {
+		tree := snapshot(t, index).Tree
+		_, one := tree.Get(pathOf(first))
+		_, two := tree.Get(pathOf(second))
+		return !one && two
+	})
+}
+
 func TestDiscoveryThatLacksADefinedGroupDropsNothing(t *testing.T) {
 	t.Parallel()
 	ns, grp := namespace(t), group(t)

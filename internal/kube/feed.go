@@ -157,20 +157,13 @@ func (f *feed) forward(ctx context.Context, w *recordWatch) {
 	defer close(w.out)
 	defer w.stop()
 	for event := range w.source.ResultChan() {
-		var cause error
-		switch object := event.Object.(type) {
-		case *unstructured.Unstructured:
-			switch event.Type {
-			case watch.Added, watch.Modified:
-				event.Object = f.index.recordNew(f.kind, object)
-			case watch.Deleted:
-				event.Object = &record{ObjectMeta: metaOf(object)}
-			}
-		default:
-			cause = apierrors.FromObject(object)
-		}
-		if cause != nil {
-			f.down(ctx, cause)
+		switch object, _ := event.Object.(*unstructured.Unstructured); event.Type {
+		case watch.Added, watch.Modified:
+			event.Object = f.index.recordNew(f.kind, object)
+		case watch.Deleted:
+			event.Object = &record{ObjectMeta: metaOf(object)}
+		case watch.Error:
+			f.down(ctx, apierrors.FromObject(event.Object))
 		}
 		select {
 		case w.out <- event:

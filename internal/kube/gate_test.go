@@ -10,7 +10,6 @@ import (
 	"net/url"
 	"path/filepath"
 	"slices"
-	"strings"
 	"sync"
 	"testing"
 
@@ -30,7 +29,7 @@ type gate struct {
 
 	mu     sync.Mutex
 	server *http.Server
-	asked  []string // "GET /api/v1/namespaces", "WATCH …", "LIST …"
+	asked  []string // "GET /api/v1/namespaces/a", or LIST, WATCH, and STREAM for a list that goes on as a watch
 	refuse func(request string) int
 	hidden string // a group that discovery lacks
 }
@@ -117,11 +116,13 @@ func (g *gate) hide(r *http.Response) error {
 }
 
 func (g *gate) note(r *http.Request) (status int) {
-	verb := r.Method
-	switch named := strings.Count(r.URL.Path, "/"); {
-	case r.URL.Query().Get("watch") != "":
+	verb, query := r.Method, r.URL.Query()
+	switch {
+	case query.Has("sendInitialEvents"):
+		verb = "STREAM"
+	case query.Has("watch"):
 		verb = "WATCH"
-	case verb == http.MethodGet && r.URL.Query().Has("resourceVersion") || verb == http.MethodGet && r.URL.Query().Has("limit") && named > 0:
+	case query.Has("resourceVersion") || query.Has("limit"):
 		verb = "LIST"
 	}
 	request := verb + " " + r.URL.Path

@@ -36,7 +36,7 @@ func (c *Cluster) WatchSecret(ctx context.Context, namespace, name string) *Secr
 	w := &SecretWatch{cluster: c, namespace: namespace, name: name}
 	source := &cache.ListWatch{ListWithContextFunc: w.list, WatchFuncWithContext: w.watch}
 	backoff := reflectorBackoff
-	reflector := cache.NewReflectorWithOptions(source, nil, w, cache.ReflectorOptions{Name: name, Backoff: &backoff})
+	reflector := cache.NewReflectorWithOptions(source, nil, (*secretStore)(w), cache.ReflectorOptions{Name: name, Backoff: &backoff})
 	go reflector.RunWithContext(klog.NewContext(ctx, klog.New(nil)))
 	return w
 }
@@ -80,11 +80,12 @@ func (w *SecretWatch) only(options metav1.ListOptions) metav1.ListOptions {
 	return options
 }
 
-// Add, Update, Delete, Replace and Resync are what the reflector calls.
+// secretStore is the side of a SecretWatch that its reflector writes to.
+type secretStore SecretWatch
 
-func (w *SecretWatch) Add(obj any) error { return w.Update(obj) }
+func (w *secretStore) Add(obj any) error { return w.Update(obj) }
 
-func (w *SecretWatch) Update(obj any) error {
+func (w *secretStore) Update(obj any) error {
 	data, err := secretData(obj)
 	if err != nil {
 		return err
@@ -95,14 +96,14 @@ func (w *SecretWatch) Update(obj any) error {
 	return nil
 }
 
-func (w *SecretWatch) Delete(any) error {
+func (w *secretStore) Delete(any) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.data = nil
 	return nil
 }
 
-func (w *SecretWatch) Replace(objects []any, _ string) error {
+func (w *secretStore) Replace(objects []any, _ string) error {
 	var data map[string][]byte
 	for _, obj := range objects { // one or none
 		var err error
@@ -116,7 +117,7 @@ func (w *SecretWatch) Replace(objects []any, _ string) error {
 	return nil
 }
 
-func (w *SecretWatch) Resync() error { return nil }
+func (w *secretStore) Resync() error { return nil }
 
 // secretData is never nil without an error.
 func secretData(obj any) (map[string][]byte, error) {

@@ -24,6 +24,7 @@ const (
 	ReasonJob            = "jobs-run-once"           // an execution: running it twice hurts
 	ReasonFinishedPod    = "finished-pod"            // an execution that is over
 	ReasonMirrorPod      = "mirror-pod"              // a machine's own, defined in a file there
+	ReasonSync           = "part-of-the-sync"        // its credentials and workers
 	ReasonLock           = "leader-election-lock"    // held by a running program
 )
 
@@ -41,6 +42,8 @@ func Skip(r Resource, obj map[string]any) (reason string, skip bool) {
 		return ReasonIgnored, true
 	case o.controlled():
 		return ReasonOwned, true
+	case o.at("metadata", "namespace") == ownNamespace:
+		return ReasonSync, true
 	}
 	if skips, ok := kindSkips[r.String()]; ok {
 		reason = skips(o)

@@ -32,6 +32,7 @@ func TestSkip(t *testing.T) {
 		{resource("", "configmaps"), `{metadata: {name: a, namespace: b, annotations: {control-plane.alpha.kubernetes.io/leader: x}}, data: {a: b}}`, ""},
 		{services, `{metadata: {name: kubernetes, namespace: default}}`, ReasonKubernetes},
 		{services, `{metadata: {name: kubernetes, namespace: b}}`, ""},
+		{services, `{metadata: {name: a, namespace: active-cluster-sync}}`, ReasonSync},
 		{resource("", "serviceaccounts"), `{metadata: {name: default, namespace: b, uid: x, creationTimestamp: x}}`, ReasonKubernetes},
 		{resource("", "serviceaccounts"), `{metadata: {name: default, namespace: b}, secrets: [{name: default-token-x7k2p}]}`, ReasonKubernetes},
 		{resource("", "serviceaccounts"), `{metadata: {name: default, namespace: b}, imagePullSecrets: [{name: pull}]}`, ""},
