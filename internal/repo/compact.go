@@ -8,30 +8,32 @@ import (
 )
 
 // Each fetch and each push leaves a pack, and what only older revisions need stays in it. When that has
-// become much, the last two revisions are fetched into a new store: it costs what the first fetch did, in
-// one of several hundred ticks that changed something, and has no case in which an object that is needed
+// become much, the last two revisions are fetched into a new store. It costs what the first fetch did, in
+// one of some hundred ticks that changed something, and has no case in which an object that is needed
 // could be thrown away.
 const (
-	// maxPacks bounds how many places an object is looked for in.
-	maxPacks = 400
 	// minGarbage, in bytes, keeps small stores from being rebuilt for little.
 	minGarbage = 16 << 20
+	// An object is looked for in each pack. Rebuilding a larger store costs more, so it may have more of
+	// them: one for each 32 KiB of what a revision needs.
+	minPacks, maxPacks = 100, 1000
+	bytesPerPack       = 32 << 10
 )
+
+// overgrown tells whether a store should be rebuilt.
+func (s *store) overgrown() bool {
+	packs := min(maxPacks, minPacks+s.base/bytesPerPack)
+	return s.patience*(s.base+minGarbage) < s.bytes-s.base || s.patience*packs < int64(s.packs)
+}
 
 // compact rebuilds the store when it has grown too much. Not being able to is no failure of the fetch or
 // the push that it comes after.
 func (r *Repository) compact(ctx context.Context, revision, previous plumbing.Hash) {
-	grown := false
-	_ = r.with(func(s *store) error {
-		grown = s.bytes-s.base > s.base+minGarbage || s.packs > s.limit
-		return nil
-	})
-	if grown && r.rebuild(ctx, revision, previous) != nil {
+	overgrown := false
+	_ = r.with(func(s *store) error { overgrown = s.overgrown(); return nil })
+	if overgrown && r.rebuild(ctx, revision, previous) != nil {
 		// Try again when it has doubled, not in each of the ticks to come.
-		_ = r.with(func(s *store) error {
-			s.base, s.limit = s.bytes, 2*s.packs
-			return nil
-		})
+		_ = r.with(func(s *store) error { s.patience *= 2; return nil })
 	}
 }
 

@@ -43,19 +43,16 @@ func (r *Repository) fetch(ctx context.Context, revision plumbing.Hash) error {
 // known tells whether a revision is here with all that it needs, and which one was the last. A store in
 // which something can't be read is replaced by an empty one.
 func (r *Repository) known(revision plumbing.Hash) (last plumbing.Hash, there bool, err error) {
-	err = r.with(func(s *store) error {
+	_ = r.with(func(s *store) error {
 		if s.damaged {
 			return nil
 		}
 		last = s.last()
-		if s.has(revision) && s.check(revision, last) == nil {
-			there = true
-			return s.settle(revision)
-		}
+		there = s.whole[revision] || s.has(revision) && s.check(revision, last) == nil
 		return nil
 	})
-	if err != nil || !r.damaged() {
-		return last, there, err
+	if !r.damaged() {
+		return last, there, nil
 	}
 	return plumbing.ZeroHash, false, r.renew()
 }
@@ -131,14 +128,14 @@ func (r *Repository) download(ctx context.Context, into *store, w wish) error {
 	if err != nil {
 		return err
 	}
-	spool, err := into.spool()
+	spool, err := r.spool(into)
 	if err != nil {
 		return err
 	}
-	defer into.drop(spool)
+	defer spool.drop()
 	disk := &markingWriter{to: spool}
 	if _, err := io.Copy(disk, pack); disk.err != nil {
-		return dirError(into.dir, disk.err)
+		return spool.failed(disk.err)
 	} else if err != nil {
 		return x.explain(err)
 	}
@@ -163,17 +160,6 @@ func (r *Repository) download(ctx context.Context, into *store, w wish) error {
 		}
 	}
 	return nil
-}
-
-// markingWriter remembers the file's error, to tell it from the network's.
-type markingWriter struct {
-	to  io.Writer
-	err error
-}
-
-func (w *markingWriter) Write(p []byte) (n int, err error) {
-	n, w.err = w.to.Write(p)
-	return n, w.err
 }
 
 // check tells whether a revision's directories all are here. Directories that a complete revision has

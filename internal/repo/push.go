@@ -6,7 +6,6 @@ import (
 	"errors"
 	"time"
 
-	"github.com/go-git/go-billy/v5"
 	"github.com/go-git/go-git/v5/plumbing"
 	"github.com/go-git/go-git/v5/plumbing/format/packfile"
 
@@ -88,7 +87,7 @@ func (r *Repository) Push(ctx context.Context, p Push) (Pushed, error) {
 	if err != nil {
 		return Pushed{}, err
 	}
-	defer r.store.drop(pack)
+	defer pack.drop()
 	if err := session.send(pack, commit.Hash()); err != nil {
 		if err := r.outcome(ctx, p.Parent, commit.Hash(), err); err != nil {
 			return Pushed{}, err
@@ -118,23 +117,23 @@ func (r *Repository) plan(ctx context.Context, p Push) (*change, error) {
 }
 
 // spoolPack writes the objects of a push to a file. They are sent from it and then put into the store.
-func (r *Repository) spoolPack(o objects) (billy.File, error) {
-	f, err := r.store.spool()
+func (r *Repository) spoolPack(o objects) (*spool, error) {
+	f, err := r.spool(r.store)
 	if err != nil {
 		return nil, err
 	}
 	w := bufio.NewWriterSize(f, 64<<10)
 	_, err = packfile.NewEncoder(w, o, false).Encode(o.order, 0)
 	if err = errors.Join(err, w.Flush()); err != nil {
-		r.store.drop(f)
-		return nil, dirError(r.store.dir, err)
+		f.drop()
+		return nil, f.failed(err)
 	}
 	return f, nil
 }
 
 // adopt puts what was pushed into the store, so that fetching it costs nothing. When that fails the push
 // still has succeeded, and the next Fetch gets it from the remote.
-func (r *Repository) adopt(ctx context.Context, pack billy.File, revision, parent plumbing.Hash) {
+func (r *Repository) adopt(ctx context.Context, pack *spool, revision, parent plumbing.Hash) {
 	err := r.with(func(s *store) error {
 		if err := s.install(pack); err != nil {
 			return err

@@ -44,7 +44,8 @@ const (
 
 // Repository is one branch of a remote with a local cache of its objects. Its methods may be called from
 // several goroutines: Tip never waits for another call; Fetch, Descends and Push are done one after the
-// other; the reading methods only wait for each other and for short moments of those three.
+// other; the reading methods wait for each other and while one of those three adds to the cache, but not
+// for its requests.
 type Repository struct {
 	remote *remote
 	origin origin
@@ -130,6 +131,25 @@ func (r *Repository) Tip(ctx context.Context) (plumbing.Hash, error) {
 		return plumbing.ZeroHash, err
 	}
 	return refs.References[r.branch.String()], nil
+}
+
+// MayPush asks the server, with one request, whether the credentials may push. A rule for single branches
+// shows only in a push.
+func (r *Repository) MayPush(ctx context.Context) error {
+	x, err := r.remote.exchange(ctx)
+	if err != nil {
+		return err
+	}
+	defer x.end()
+	x.limit(r.remote.timeout)
+	s, err := x.receiveSession()
+	if err != nil {
+		return err
+	}
+	if _, err := x.advertised(s); !errors.Is(err, transport.ErrEmptyRemoteRepository) {
+		return err
+	}
+	return nil
 }
 
 // begin waits for the turn of an operation that changes the store. The returned function ends it.

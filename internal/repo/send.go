@@ -8,7 +8,6 @@ import (
 	"regexp"
 	"strings"
 
-	"github.com/go-git/go-billy/v5"
 	"github.com/go-git/go-git/v5/plumbing"
 	"github.com/go-git/go-git/v5/plumbing/protocol/packp"
 	"github.com/go-git/go-git/v5/plumbing/protocol/packp/capability"
@@ -52,7 +51,7 @@ func moved(from, to plumbing.Hash) error {
 }
 
 // send sends a pack and has the branch moved, if it still is where it was: the server compares.
-func (r *receiving) send(pack billy.File, to plumbing.Hash) error {
+func (r *receiving) send(pack *spool, to plumbing.Hash) error {
 	if _, err := pack.Seek(0, io.SeekStart); err != nil {
 		return err
 	}

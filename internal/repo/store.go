@@ -37,8 +37,8 @@ type store struct {
 	// what one revision needs.
 	packs       int
 	bytes, base int64
-	// limit is the number of packs above which the store gets rebuilt.
-	limit int
+	// patience is how many times larger than usual the store may grow; it doubles when a rebuild fails.
+	patience int64
 	// whole holds the revisions of which each directory is known to be here.
 	whole map[plumbing.Hash]bool
 	// inert holds directories without a YAML file in or below them, which a push has nothing to take
@@ -106,7 +106,7 @@ func newStore(dir string, from origin) (*store, error) {
 }
 
 func attach(dir string) *store {
-	s := &store{dir: dir, limit: maxPacks, whole: map[plumbing.Hash]bool{}, inert: map[plumbing.Hash]bool{}}
+	s := &store{dir: dir, patience: 1, whole: map[plumbing.Hash]bool{}, inert: map[plumbing.Hash]bool{}}
 	if dir == "" {
 		s.fs = memfs.New()
 	} else {
@@ -226,23 +226,9 @@ func (s *store) shallow(revision plumbing.Hash) error {
 	return nil
 }
 
-// spool is a file for a pack on its way in or out. The caller closes and removes it with drop.
-func (s *store) spool() (billy.File, error) {
-	f, err := s.fs.TempFile(incomingDir, "pack-")
-	if err != nil {
-		return nil, s.writeError(err)
-	}
-	return f, nil
-}
-
-func (s *store) drop(f billy.File) {
-	_ = f.Close()
-	_ = s.fs.Remove(f.Name())
-}
-
 // install adds a pack that a spool holds in full. Going through a spool is what makes a cut connection
 // leave nothing behind: go-git's pack writer keeps its files open when its input ends early.
-func (s *store) install(f billy.File) error {
+func (s *store) install(f *spool) error {
 	if _, err := f.Seek(0, io.SeekStart); err != nil {
 		return s.writeError(err)
 	}
@@ -265,14 +251,22 @@ func (s *store) count(bytes int64) {
 	s.base = max(s.base, bytes)
 }
 
-// dropPartial removes what a failed install has left.
+// dropPartial removes what a failed install has left, and makes go-git forget about it.
 func (s *store) dropPartial() {
 	files, _ := s.fs.ReadDir(packDir)
+	packs := map[string]bool{}
 	for _, file := range files {
-		if strings.HasPrefix(file.Name(), "tmp_") {
+		if name, ok := strings.CutSuffix(file.Name(), ".pack"); ok {
+			packs[name] = true
+		}
+	}
+	for _, file := range files {
+		name, isIndex := strings.CutSuffix(file.Name(), ".idx")
+		if isIndex && !packs[name] || strings.HasPrefix(file.Name(), "tmp_") {
 			_ = s.fs.Remove(path.Join(packDir, file.Name()))
 		}
 	}
+	s.git.Reindex()
 }
 
 // has tells whether an object is here.
