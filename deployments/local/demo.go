@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/urfave/cli/v2"
@@ -61,6 +62,9 @@ type demo struct {
 var errStoryFailed = errors.New("the story did not go as it should")
 
 func (d *demo) main(ctx context.Context, options stackOptions, temporary bool) error {
+	if err := d.findBinaries(); err != nil {
+		return err
+	}
 	if temporary {
 		dir, err := os.MkdirTemp("", "active-cluster-sync-demo-")
 		if err != nil {
@@ -69,9 +73,6 @@ func (d *demo) main(ctx context.Context, options stackOptions, temporary bool) e
 		options.Dir = dir
 	}
 	if err := options.validate(); err != nil {
-		return err
-	}
-	if err := d.findBinaries(); err != nil {
 		return err
 	}
 	if err := startAfresh(options.Dir); err != nil {
@@ -92,7 +93,7 @@ func (d *demo) main(ctx context.Context, options stackOptions, temporary bool) e
 func (d *demo) run(ctx context.Context, options stackOptions) error {
 	began := time.Now()
 	stack, err := startStack(ctx, options)
-	if ctx.Err() != nil {
+	if err != nil && ctx.Err() != nil {
 		return d.interrupted()
 	}
 	if err := d.record("stack", err); err != nil {
@@ -159,7 +160,7 @@ func (d *demo) tell(ctx context.Context, end context.CancelCauseFunc) error {
 // result.
 func (d *demo) interrupted() error {
 	if d.once {
-		return errors.New("interrupted")
+		return context.Canceled
 	}
 	return nil
 }
@@ -195,9 +196,11 @@ func (d *demo) conclude(began time.Time) {
 }
 
 func (d *demo) stopWorkers() {
+	var workers sync.WaitGroup
 	for _, worker := range d.workers {
-		worker.Stop(5 * time.Second)
+		workers.Go(func() { worker.Stop(3 * time.Second) })
 	}
+	workers.Wait()
 }
 
 func (d *demo) whereToLook() {

@@ -23,7 +23,7 @@ func main() {
 		// Ending takes seconds. Who presses Ctrl-C again doesn't want to wait,
 		// and the kernel ends the children with us where it can.
 		<-signals
-		os.Exit(130)
+		os.Exit(interrupted)
 	}()
 
 	app := &cli.App{
@@ -56,6 +56,10 @@ func usageError(_ *cli.Context, err error, _ bool) error {
 	return fmt.Errorf("%w: %w", errUsage, err)
 }
 
+// interrupted is the exit status that shells give to a command that a Ctrl-C
+// ended before its time.
+const interrupted = 130
+
 // errUsage marks what the caller typed wrong.
 var errUsage = errors.New("wrong usage")
 
@@ -66,6 +70,9 @@ func exitStatus(err error) int {
 	case errors.Is(err, errUsage):
 		fmt.Fprintln(os.Stderr, "local:", err)
 		return 2
+	case errors.Is(err, context.Canceled):
+		fmt.Fprintln(os.Stderr, "local: interrupted")
+		return interrupted
 	default:
 		fmt.Fprintln(os.Stderr, "local:", err)
 		return 1

@@ -111,7 +111,11 @@ func openStack(options stackOptions) (*stack, error) {
 	if text, err := os.ReadFile(s.path("ports.json")); err == nil {
 		_ = json.Unmarshal(text, &s.remembered)
 	}
-	return s, s.removeEnv()
+	if err := s.removeEnv(); err != nil {
+		s.stop()
+		return nil, err
+	}
+	return s, nil
 }
 
 // startParts starts all at once, for the slowest, a build of Kubernetes,

@@ -64,7 +64,7 @@ func up(ctx context.Context, options stackOptions) error {
 		return err
 	}
 	stack, err := startStack(ctx, options)
-	if ctx.Err() != nil {
+	if err != nil && ctx.Err() != nil {
 		return nil
 	}
 	if err != nil {

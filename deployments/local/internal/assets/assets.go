@@ -133,6 +133,9 @@ func (o Options) collect(ctx context.Context, given string, r request) error {
 		return nil
 	}
 	if err := build(ctx, r); err != nil {
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
 		return fmt.Errorf("build %s from modules, or set KUBEBUILDER_ASSETS to a directory that has them: %w",
 			strings.Join(r.missing, ", "), err)
 	}

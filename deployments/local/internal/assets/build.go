@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"context"
 	"embed"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -122,7 +121,7 @@ func (p product) build(ctx context.Context, goCommand string, r request) error {
 	}
 	last := reportBuild(printed, name, r.report)
 	if err := build.Wait(); err != nil {
-		return fmt.Errorf("go build %s: %w: %s", name, errors.Join(err, ctx.Err()), last)
+		return fmt.Errorf("go build %s: %w: %s", name, err, last)
 	}
 	return nil
 }
