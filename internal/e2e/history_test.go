@@ -1,7 +1,9 @@
 package e2e
 
 import (
+	"compress/gzip"
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -88,17 +90,26 @@ func TestMessagesSurviveContinueAsNew(t *testing.T) {
 	require.Equal(t, enums.EVENT_TYPE_WORKFLOW_EXECUTION_CONTINUED_AS_NEW, last.GetEventType())
 	require.Less(t, len(before.GetEvents()), 6000, "history is bounded")
 	after := fetchHistory(t, name, "")
-	for file, h := range map[string]*history.History{"before-continue-as-new.json": before, "after-continue-as-new.json": after} {
+	for file, h := range map[string]*history.History{"before-continue-as-new.json.gz": before, "after-continue-as-new.json.gz": after} {
 		replayer := sdkworker.NewWorkflowReplayer()
 		replayer.RegisterWorkflowWithOptions(workflows.ClusterSync, workflow.RegisterOptions{Name: workflows.WorkflowType})
 		require.NoError(t, replayer.ReplayWorkflowHistory(nil, h))
 		if *record != "" {
-			text, err := protojson.MarshalOptions{}.Marshal(h)
-			require.NoError(t, err)
-			require.NoError(t, os.MkdirAll(*record, 0o755))
-			require.NoError(t, os.WriteFile(filepath.Join(*record, file), text, 0o644))
+			recordHistory(t, filepath.Join(*record, file), h)
 		}
 	}
+}
+
+func recordHistory(t *testing.T, path string, h *history.History) {
+	t.Helper()
+	text, err := protojson.Marshal(h)
+	require.NoError(t, err)
+	require.NoError(t, os.MkdirAll(filepath.Dir(path), 0o755))
+	f, err := os.Create(path)
+	require.NoError(t, err)
+	packed := gzip.NewWriter(f)
+	_, err = packed.Write(text)
+	require.NoError(t, errors.Join(err, packed.Close(), f.Close()))
 }
 
 func fetchHistory(t *testing.T, name, run string) *history.History {
