@@ -20,7 +20,7 @@ build: ## bin/worker, bin/starter and bin/local
 	@echo "building bin/worker and bin/starter"
 	@go build -ldflags '-X main.version=$(VERSION)' -o bin/ ./worker ./starter
 	@echo "building bin/local (Temporal with its Web UI is in it: minutes the first time)"
-	@cd deployments/local && go build -o ../../bin/local .
+	@cd deployments/local && $(call ticking,bin/local,go build -o ../../bin/local .)
 
 .PHONY: demo
 demo: build ## the main job on a local stack; ONCE=1 checks each step and ends
@@ -54,8 +54,13 @@ $(GOLANGCI_LINT):
 $(WORKFLOWCHECK):
 	$(call install,go.temporal.io/sdk/contrib/tools/workflowcheck)
 
+# ticking runs a command, $(2), and says every 15 s that $(1) is still being built.
+ticking = { (n=0; while sleep 15 >/dev/null 2>&1; do n=$$((n+15)); echo "  still building $(1), $$n s"; done) & \
+	ticker=$$!; $(2); status=$$?; kill $$ticker; exit $$status; }
+
 # install builds the command of a package into the target's path, whose name ends in the version.
 define install
 	@echo "building $(notdir $@)"
-	@mkdir -p $(TOOLS) && GOBIN=$@.d go install $(1)@$(lastword $(subst -v, v,$(notdir $@))) && mv $@.d/$(notdir $(1)) $@ && rmdir $@.d
+	@mkdir -p $(TOOLS) && $(call ticking,$(notdir $@),GOBIN=$@.d go install $(1)@$(lastword $(subst -v, v,$(notdir $@))))
+	@mv $@.d/$(notdir $(1)) $@ && rmdir $@.d
 endef

@@ -32,11 +32,11 @@ spec:
 	return b.String()
 }
 
-func widget(group, version, namespace, name string, size int) string {
-	return fmt.Sprintf("apiVersion: %s/%s\nkind: Widget\nmetadata: {name: %s, namespace: %s}\nspec: {size: %d}", group, version, name, namespace, size)
+func widget(group, version, namespace string, size int) string {
+	return fmt.Sprintf("apiVersion: %s/%s\nkind: Widget\nmetadata: {name: one, namespace: %s}\nspec: {size: %d}", group, version, namespace, size)
 }
 
-func group(t testing.TB) string { return fmt.Sprintf("g%d.example.com", counter.Add(1)) }
+func group() string { return fmt.Sprintf("g%d.example.com", counter.Add(1)) }
 
 // served waits until a kind can be written.
 func served(t testing.TB, definition *unstructured.Unstructured) {
@@ -56,10 +56,10 @@ func TestDefinitionsComeAndGoAtRunTime(t *testing.T) {
 	t.Parallel()
 	index := startIndex(t, connectAdmin(t))
 	snapshot(t, index)
-	ns, g := namespace(t), group(t)
+	ns, g := namespace(t), group()
 	definition := create(t, widgets(g, "v1"))
 	served(t, definition)
-	w := object(t, widget(g, "v1", ns, "one", 1))
+	w := object(t, widget(g, "v1", ns, 1))
 	until(t, "a widget can be made", func() bool {
 		_, err := of(w).Create(t.Context(), w, metav1.CreateOptions{})
 		return err == nil
@@ -82,10 +82,10 @@ func TestResourceMovesToThePreferredVersionWithoutAGap(t *testing.T) {
 	t.Parallel()
 	index := startIndex(t, connectAdmin(t))
 	snapshot(t, index)
-	ns, g := namespace(t), group(t)
+	ns, g := namespace(t), group()
 	definition := create(t, widgets(g, "v1beta1"))
 	served(t, definition)
-	w := object(t, widget(g, "v1beta1", ns, "one", 1))
+	w := object(t, widget(g, "v1beta1", ns, 1))
 	until(t, "a widget can be made", func() bool {
 		_, err := of(w).Create(t.Context(), w, metav1.CreateOptions{})
 		return err == nil
@@ -102,7 +102,7 @@ func TestResourceMovesToThePreferredVersionWithoutAGap(t *testing.T) {
 	})
 
 	// A file in the other version is written as it is, and compared in the index's.
-	write := wanted(t, index, widget(g, "v1beta1", ns, "one", 2))
+	write := wanted(t, index, widget(g, "v1beta1", ns, 2))
 	written := apply(t, index, write)[0]
 	require.NoError(t, written.Err)
 	require.Equal(t, kube.Updated, written.Action)
@@ -115,7 +115,7 @@ func TestResourceMovesToThePreferredVersionWithoutAGap(t *testing.T) {
 func TestGroupWhoseServerIsDownIsUnreadAndTheRestIsKnown(t *testing.T) {
 	t.Parallel()
 	index := startIndex(t, connectAdmin(t))
-	ns, g := namespace(t), group(t)
+	ns, g := namespace(t), group()
 	u := create(t, configMap(ns, "a", "1"))
 	down := create(t, fmt.Sprintf(`
 apiVersion: apiregistration.k8s.io/v1
@@ -145,11 +145,11 @@ func TestAwaitEstablishedMakesNewKindsKnown(t *testing.T) {
 	t.Parallel()
 	index := startIndex(t, connectAdmin(t))
 	snapshot(t, index)
-	ns, g := namespace(t), group(t)
+	ns, g := namespace(t), group()
 	written := apply(t, index, wanted(t, index, widgets(g, "v1")))
 	require.NoError(t, written[0].Err)
 	require.NoError(t, index.AwaitEstablished(t.Context(), []string{"widgets." + g}))
-	written = apply(t, index, wanted(t, index, widget(g, "v1", ns, "one", 1)))
+	written = apply(t, index, wanted(t, index, widget(g, "v1", ns, 1)))
 	require.NoError(t, written[0].Err)
 	require.Equal(t, kube.Created, written[0].Action)
 	hash, _ := snapshot(t, index).Tree.Get(written[0].Path)
@@ -160,7 +160,7 @@ func TestAwaitEstablishedNamesWhatIsNot(t *testing.T) {
 	t.Parallel()
 	index := startIndex(t, connectAdmin(t))
 	snapshot(t, index)
-	g := group(t)
+	g := group()
 	served(t, create(t, widgets(g, "v1")))
 	create(t, strings.NewReplacer("name: widgets."+g, "name: gadgets."+g, "plural: widgets", "plural: gadgets").Replace(widgets(g, "v1")))
 	ctx, cancel := contextWithin(t, 5)

@@ -28,7 +28,7 @@ var (
 // explain gives an error of client-go the kind that callers decide by, and a person what to do next. It
 // leaves errors of no such kind as they are.
 func explain(err error) error {
-	switch kind := kindOf(err); kind {
+	switch kind := kindOf(err); kind { //nolint:errorlint // kindOf answers with the sentinel itself
 	case nil:
 		return err
 	case ErrUnreachable:

@@ -131,11 +131,13 @@ func learn[F interface {
 	return !agrees(now)
 }
 
-func (c *crd) same(other *crd) bool {
+func (c *crd) same(other *crd) bool { //nolint:unused // called through a type parameter
 	return c.resource == other.resource && c.served == other.served && c.established == other.established
 }
 
-func (s *apiService) same(other *apiService) bool { return *s == *other }
+func (s *apiService) same(other *apiService) bool { //nolint:unused // called through a type parameter
+	return *s == *other
+}
 
 // agrees: what discovery says includes what this says.
 func (c *crd) agrees(known catalog) bool {

@@ -209,10 +209,10 @@ func TestAPIServerWithoutStreamedListsIsListed(t *testing.T) {
 
 func TestDiscoveryThatLacksADefinedGroupDropsNothing(t *testing.T) {
 	t.Parallel()
-	ns, grp := namespace(t), group(t)
+	ns, grp := namespace(t), group()
 	definition := create(t, widgets(grp, "v1"))
 	served(t, definition)
-	w := object(t, widget(grp, "v1", ns, "one", 1))
+	w := object(t, widget(grp, "v1", ns, 1))
 	until(t, "a widget can be made", func() bool {
 		_, err := of(w).Create(t.Context(), w, metav1.CreateOptions{})
 		return err == nil
@@ -230,7 +230,7 @@ func TestDiscoveryThatLacksADefinedGroupDropsNothing(t *testing.T) {
 	g.rewriteDiscovery("")
 	until(t, "the widget is known", func() bool { _, in := snapshot(t, index).Tree.Get(pathOf(w)); return in })
 	g.rewriteDiscovery(grp)
-	other := group(t)
+	other := group()
 	served(t, create(t, widgets(other, "v1"))) // makes the index look again
 	until(t, "discovery lacked the widgets", func() bool { return !snapshot(t, index).Knows("cluster/things.unheard.of/x.yaml") })
 	_, in = snapshot(t, index).Tree.Get(pathOf(w))

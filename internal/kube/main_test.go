@@ -61,8 +61,8 @@ func startIndex(t testing.TB, c *kube.Cluster) *kube.Index {
 func startLogging(t testing.TB, c *kube.Cluster, log *slog.Logger) *kube.Index {
 	index := c.NewIndex(kube.IndexOptions{Logger: log})
 	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan error, 1)
-	go func() { done <- index.Run(ctx) }()
+	done := make(chan struct{})
+	go func() { defer close(done); _ = index.Run(ctx) }()
 	t.Cleanup(func() {
 		cancel()
 		select {

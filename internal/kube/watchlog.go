@@ -35,7 +35,7 @@ func (x *Index) logLoop(ctx context.Context) {
 func (x *Index) logNew(logged, now map[string]error) {
 	byKind := map[error][]string{}
 	for _, name := range slices.Sorted(maps.Keys(now)) {
-		if before, known := logged[name]; !known || kindOf(before) != kindOf(now[name]) {
+		if before, known := logged[name]; !known || !errors.Is(kindOf(before), kindOf(now[name])) {
 			byKind[kindOf(now[name])] = append(byKind[kindOf(now[name])], name)
 		}
 	}

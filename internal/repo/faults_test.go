@@ -478,7 +478,7 @@ func TestUnreachableServer(t *testing.T) {
 	server.Close()
 	r, err := repo.Open(repo.Options{URL: address + "/x.git"})
 	require.NoError(t, err)
-	defer r.Close()
+	t.Cleanup(func() { _ = r.Close() })
 	_, err = r.Tip(t.Context())
 	require.ErrorIs(t, err, repo.ErrUnreachable)
 	require.ErrorContains(t, err, "connection refused")

@@ -292,7 +292,7 @@ func (s *store) walkOn(dir plumbing.Hash, prefix string, visit func(string, obje
 		return false, err
 	}
 	for _, e := range entries {
-		on := true
+		var on bool
 		if e.Mode == filemode.Dir {
 			on, err = s.walkOn(e.Hash, prefix+e.Name+"/", visit)
 		} else {

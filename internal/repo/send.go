@@ -89,17 +89,17 @@ func (r *receiving) verdict(report *packp.ReportStatus, said string) error {
 		return fmt.Errorf("%s could not store what was pushed: %s", r.exchange.remote.url,
 			words(status+" "+said, r.exchange.secrets))
 	}
-	for _, command := range report.CommandStatuses {
-		status := words(command.Status, r.exchange.secrets)
-		switch {
-		case status == "ok":
-			return nil
-		case lostRace.MatchString(status), lostRace.MatchString(said):
-			return fmt.Errorf("%w: %s", ErrMoved, status)
-		}
-		return &rejection{strings.TrimSpace(status + " " + said)}
+	if len(report.CommandStatuses) == 0 {
+		return fmt.Errorf("%s doesn't say what has become of the push", r.exchange.remote.url)
 	}
-	return fmt.Errorf("%s doesn't say what has become of the push", r.exchange.remote.url)
+	status := words(report.CommandStatuses[0].Status, r.exchange.secrets)
+	switch {
+	case status == "ok":
+		return nil
+	case lostRace.MatchString(status), lostRace.MatchString(said):
+		return fmt.Errorf("%w: %s", ErrMoved, status)
+	}
+	return &rejection{strings.TrimSpace(status + " " + said)}
 }
 
 // rejection is ErrRejected with the server's words.

@@ -184,7 +184,7 @@ func (x *exchange) explain(err error) error {
 	if x.caller.Err() != nil {
 		return fmt.Errorf("%s: %w", x.remote.url, context.Cause(x.caller))
 	}
-	if context.Cause(x.ctx) == errSilent {
+	if errors.Is(context.Cause(x.ctx), errSilent) {
 		return fmt.Errorf("%w: %s has been silent for %s", ErrUnreachable, x.remote.url, x.remote.timeout)
 	}
 	err = unwrap(err)

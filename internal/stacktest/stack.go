@@ -36,7 +36,7 @@ type Stack struct {
 	Env     map[string]string // what the stack exports, e.g. TEMPORAL_ADDRESS
 	process *exec.Cmd
 	output  *bytes.Buffer
-	exited  chan error
+	exited  chan struct{} // closed when the process has ended
 }
 
 // startLimit covers a stack whose Kubernetes binaries have to be linked first.
@@ -54,7 +54,7 @@ func Start(ctx context.Context, o Options) (*Stack, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Stack{Dir: dir, output: new(bytes.Buffer), exited: make(chan error, 1)}
+	s := &Stack{Dir: dir, output: new(bytes.Buffer), exited: make(chan struct{})}
 	s.process = exec.Command(command, "up", "--dir", dir, "--cache-dir", filepath.Join(root, ".cache"),
 		"--clusters", strings.Join(o.Clusters, ","), "--repos", strings.Join(o.Repos, ","),
 		"--temporal="+strconv.FormatBool(o.Temporal), "--git="+strconv.FormatBool(o.Git || len(o.Repos) > 0))
@@ -63,7 +63,7 @@ func Start(ctx context.Context, o Options) (*Stack, error) {
 	if err := s.process.Start(); err != nil {
 		return nil, errors.Join(err, os.RemoveAll(dir))
 	}
-	go func() { s.exited <- s.process.Wait() }()
+	go func() { defer close(s.exited); _ = s.process.Wait() }()
 	if err := s.awaitReady(ctx); err != nil {
 		s.Stop()
 		return nil, err
@@ -84,9 +84,8 @@ func (s *Stack) awaitReady(ctx context.Context) error {
 			return nil
 		}
 		select {
-		case err := <-s.exited:
-			s.exited <- err
-			return fmt.Errorf("the local stack ended before it was ready: %w\n%s", err, s.output)
+		case <-s.exited:
+			return fmt.Errorf("the local stack ended before it was ready: %s\n%s", s.process.ProcessState, s.output)
 		case <-ctx.Done():
 			return fmt.Errorf("the local stack is not ready: %w", ctx.Err())
 		case <-poll.C:
