@@ -28,12 +28,12 @@ var (
 // explain gives an error of client-go the kind that callers decide by, and a person what to do next. It
 // leaves errors of no such kind as they are.
 func explain(err error) error {
-	switch kind := kindOf(err); kind { //nolint:errorlint // kindOf answers with the sentinel itself
-	case nil:
+	switch kind := kindOf(err); {
+	case kind == nil:
 		return err
-	case ErrUnreachable:
+	case errors.Is(kind, ErrUnreachable):
 		return fmt.Errorf("%w; is it up, and reachable from here?: %w", kind, err)
-	case ErrForbidden:
+	case errors.Is(kind, ErrForbidden):
 		return fmt.Errorf("%w; grant it with a ClusterRole: %w", kind, err)
 	default:
 		return fmt.Errorf("%w; has the token or certificate of the kubeconfig expired?: %w", kind, err)
