@@ -18,7 +18,7 @@ import (
 // desired is what a revision asks of the cluster, whatever the layout of its files. It keeps hashes and
 // places, not objects, and follows from revision to revision by the files that differ.
 type desired struct {
-	repository *repo.Repository
+	repository store
 	revision   plumbing.Hash
 	files      map[string]*file
 	// declared are the documents of each object, by canonical path: more than one is a mistake in Git.
@@ -57,12 +57,19 @@ type place struct {
 	index int
 }
 
+// store is where revisions are read from.
+type store interface {
+	Files(revision plumbing.Hash) ([]repo.FileEntry, error)
+	Changes(from, to plumbing.Hash) ([]tree.Change, error)
+	Read(blob plumbing.Hash) ([]byte, error)
+}
+
 // resolver knows the kinds that the cluster serves.
 type resolver interface {
 	Resolve(kind schema.GroupKind) (manifest.Resource, bool)
 }
 
-func newDesired(repository *repo.Repository) *desired {
+func newDesired(repository store) *desired {
 	return &desired{
 		repository: repository,
 		files:      map[string]*file{},
@@ -137,7 +144,7 @@ func (d *desired) read(path string, blob plumbing.Hash, kinds resolver, rescaled
 }
 
 // decode reads the documents of a file. A file that can't be read is a problem of that file only.
-func decode(repository *repo.Repository, path string, blob plumbing.Hash) ([]manifest.Document, []manifest.Problem) {
+func decode(repository store, path string, blob plumbing.Hash) ([]manifest.Document, []manifest.Problem) {
 	content, err := repository.Read(blob)
 	if err != nil {
 		return nil, []manifest.Problem{{File: path, Line: 1, Message: err.Error()}}

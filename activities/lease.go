@@ -18,6 +18,7 @@ type lease struct {
 	mu    sync.Mutex
 	index *kube.Index
 	stop  func()
+	until time.Time
 	idle  *time.Timer
 }
 
@@ -35,6 +36,7 @@ func (l *lease) get(interval time.Duration) *kube.Index {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	limit := max(idleLimit, 3*interval)
+	l.until = time.Now().Add(limit)
 	if l.index != nil {
 		l.idle.Reset(limit)
 		return l.index
@@ -44,36 +46,33 @@ func (l *lease) get(interval time.Duration) *kube.Index {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		if err := index.Run(ctx); err != nil && ctx.Err() == nil {
-			l.logger.Error("the watch of the cluster ended; it starts again at the next tick", "error", err)
-			l.drop(index)
-		}
+		_ = index.Run(ctx) // it ends with the context and not before
 	}()
 	l.index = index
 	l.stop = func() { cancel(); <-done }
-	l.idle = time.AfterFunc(limit, l.close)
+	l.idle = time.AfterFunc(limit, l.expire)
 	return index
 }
 
-// drop forgets an index that has ended by itself.
-func (l *lease) drop(ended *kube.Index) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.index == ended {
-		l.idle.Stop()
-		l.index = nil
-	}
+// expire ends the watches, unless somebody has asked for the index just now.
+func (l *lease) expire() {
+	l.end(func() bool { return !time.Now().Before(l.until) })
 }
 
 func (l *lease) close() {
+	l.end(func() bool { return true })
+}
+
+// end stops the watches if the condition, asked under the lock, holds.
+func (l *lease) end(condition func() bool) {
 	l.mu.Lock()
-	index, stop := l.index, l.stop
-	if index != nil {
-		l.idle.Stop()
+	if l.index == nil || !condition() {
+		l.mu.Unlock()
+		return
 	}
+	l.idle.Stop()
 	l.index = nil
+	stop := l.stop
 	l.mu.Unlock()
-	if index != nil {
-		stop()
-	}
+	stop()
 }

@@ -1,0 +1,200 @@
+package activities
+
+import (
+	"fmt"
+	"io/fs"
+	"maps"
+	"slices"
+	"testing"
+
+	"github.com/go-git/go-git/v5/plumbing"
+	"github.com/stretchr/testify/require"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"pgregory.net/rapid"
+
+	"github.com/active-cluster-sync/active-cluster-sync/internal/manifest"
+	"github.com/active-cluster-sync/active-cluster-sync/internal/repo"
+	"github.com/active-cluster-sync/active-cluster-sync/internal/tree"
+)
+
+// revisions stands in for a repository: each revision is a map of files. The real one is tested in
+// internal/repo and internal/e2e.
+type revisions struct {
+	files map[plumbing.Hash]map[string]string
+	blobs map[plumbing.Hash]string
+}
+
+func (r *revisions) commit(files map[string]string) plumbing.Hash {
+	if r.files == nil {
+		r.files, r.blobs = map[plumbing.Hash]map[string]string{}, map[plumbing.Hash]string{}
+	}
+	revision := manifest.Hash(fmt.Appendf(nil, "revision %d", len(r.files)))
+	r.files[revision] = maps.Clone(files)
+	for _, content := range files {
+		r.blobs[manifest.Hash([]byte(content))] = content
+	}
+	return revision
+}
+
+func (r *revisions) tree(revision plumbing.Hash) tree.Tree {
+	return tree.Tree{}.Edit(func(e *tree.Editor) {
+		for path, content := range r.files[revision] {
+			e.Put(path, manifest.Hash([]byte(content)))
+		}
+	})
+}
+
+func (r *revisions) Files(revision plumbing.Hash) (entries []repo.FileEntry, err error) {
+	for path, hash := range r.tree(revision).All() {
+		entries = append(entries, repo.FileEntry{Path: path, Hash: hash})
+	}
+	return entries, nil
+}
+
+func (r *revisions) Changes(from, to plumbing.Hash) ([]tree.Change, error) {
+	return tree.Diff(r.tree(from), r.tree(to)), nil
+}
+
+func (r *revisions) Read(blob plumbing.Hash) ([]byte, error) {
+	content, ok := r.blobs[blob]
+	if !ok {
+		return nil, fs.ErrNotExist
+	}
+	return []byte(content), nil
+}
+
+// catalog is the kinds that a cluster serves.
+type catalog map[string]manifest.Resource
+
+func (k catalog) Resolve(kind schema.GroupKind) (manifest.Resource, bool) {
+	r, ok := k[kind.String()]
+	return r, ok
+}
+
+var served = catalog{
+	"ConfigMap":       {Version: "v1", Name: "configmaps", Kind: "ConfigMap", Namespaced: true},
+	"Secret":          {Version: "v1", Name: "secrets", Kind: "Secret", Namespaced: true},
+	"Namespace":       {Version: "v1", Name: "namespaces", Kind: "Namespace"},
+	"Deployment.apps": {Group: "apps", Version: "v1", Name: "deployments", Kind: "Deployment", Namespaced: true},
+	"HorizontalPodAutoscaler.autoscaling": {Group: "autoscaling", Version: "v2", Name: "horizontalpodautoscalers",
+		Kind: "HorizontalPodAutoscaler", Namespaced: true},
+}
+
+func settings(namespace, name, value string) string {
+	return fmt.Sprintf("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: %s, namespace: %s}\ndata: {key: %q}\n", name, namespace, value)
+}
+
+const (
+	scalable   = "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: cart}\nspec: {replicas: 3}\n"
+	autoscaler = "apiVersion: autoscaling/v2\nkind: HorizontalPodAutoscaler\nmetadata: {name: cart}\n" +
+		"spec: {maxReplicas: 9, scaleTargetRef: {apiVersion: apps/v1, kind: Deployment, name: cart}}\n"
+	cart = "namespaces/default/deployments.apps/cart.yaml"
+)
+
+func paths(d *desired) []string { return allPaths(d.tree.Tree()) }
+
+func TestObjectsAreFoundInAnyLayout(t *testing.T) {
+	var git revisions
+	d := newDesired(&git)
+	require.NoError(t, d.follow(git.commit(map[string]string{
+		"all.yaml":      settings("a", "one", "x") + "---\n" + settings("a", "two", "x"),
+		"deep/er/b.yml": settings("b", "one", "x") + "---\n" + scalable,
+		"c.yaml":        "apiVersion: v1\nkind: Secret\nmetadata: {name: s, namespace: a}\n",
+	}), served))
+	require.Equal(t, []string{
+		"namespaces/a/configmaps/one.yaml", "namespaces/a/configmaps/two.yaml", "namespaces/b/configmaps/one.yaml", cart,
+	}, paths(d))
+	require.Empty(t, d.mistakes(manifest.Scope{}))
+	_, object, err := d.object("namespaces/a/configmaps/two.yaml", served)
+	require.NoError(t, err)
+	require.Equal(t, manifest.ID{Kind: "ConfigMap", Namespace: "a", Name: "two"}, manifest.IDOf(object))
+}
+
+func TestAnObjectDeclaredTwiceIsAppliedByNobody(t *testing.T) {
+	var git revisions
+	d := newDesired(&git)
+	files := map[string]string{"a.yaml": settings("a", "one", "x"), "b.yaml": "# again\n" + settings("a", "one", "y")}
+	require.NoError(t, d.follow(git.commit(files), served))
+	require.Empty(t, paths(d))
+	mistakes := d.mistakes(manifest.Scope{})
+	require.Len(t, mistakes, 1)
+	require.Equal(t, "a.yaml:1", mistakes[0].File)
+	require.Contains(t, mistakes[0].Message, "declared again in b.yaml:")
+	require.Empty(t, d.mistakes(manifest.Scope{IgnoredNamespaces: []string{"a"}}))
+
+	delete(files, "a.yaml")
+	require.NoError(t, d.follow(git.commit(files), served))
+	require.Len(t, paths(d), 1)
+	require.Empty(t, d.mistakes(manifest.Scope{}))
+}
+
+func TestAnUnknownKindWaitsForItsDefinition(t *testing.T) {
+	var git revisions
+	d := newDesired(&git)
+	require.NoError(t, d.follow(git.commit(map[string]string{
+		"lamp.yaml": "apiVersion: example.com/v1\nkind: Lamp\nmetadata: {name: porch, namespace: a}\n",
+	}), served))
+	require.Empty(t, paths(d))
+	require.Contains(t, d.mistakes(manifest.Scope{})[0].Message, "does not know the kind Lamp.example.com")
+	more := maps.Clone(served)
+	more["Lamp.example.com"] = manifest.Resource{Group: "example.com", Version: "v1", Name: "lamps", Kind: "Lamp", Namespaced: true}
+	d.resolve(more)
+	require.Equal(t, []string{"namespaces/a/lamps.example.com/porch.yaml"}, paths(d))
+	require.Empty(t, d.mistakes(manifest.Scope{}))
+}
+
+func TestReplicasAreTheAutoscalersWhenThereIsOne(t *testing.T) {
+	var git revisions
+	d := newDesired(&git)
+	replicas := func() any {
+		_, object, err := d.object(cart, served)
+		require.NoError(t, err)
+		return object["spec"].(map[string]any)["replicas"]
+	}
+	require.NoError(t, d.follow(git.commit(map[string]string{"cart.yaml": scalable}), served))
+	alone, _ := d.tree.Get(cart)
+	require.EqualValues(t, 3, replicas())
+
+	require.NoError(t, d.follow(git.commit(map[string]string{"cart.yaml": scalable, "hpa.yaml": autoscaler}), served))
+	scaled, _ := d.tree.Get(cart)
+	require.NotEqual(t, alone, scaled, "the file of the Deployment did not change, its meaning did")
+	require.Nil(t, replicas())
+
+	require.NoError(t, d.follow(git.commit(map[string]string{"cart.yaml": scalable}), served))
+	again, _ := d.tree.Get(cart)
+	require.Equal(t, alone, again)
+	require.EqualValues(t, 3, replicas())
+}
+
+// TestFollowingEqualsReadingAfresh: what is known after any number of revisions is what the last one says.
+func TestFollowingEqualsReadingAfresh(t *testing.T) {
+	file := rapid.SampledFrom([]string{"a.yaml", "b.yaml", "dir/c.yaml", "dir/d.yaml"})
+	content := rapid.SampledFrom([]string{
+		settings("a", "one", "x"), settings("a", "one", "y"), settings("a", "two", "x") + "---\n" + settings("b", "one", "x"),
+		scalable, autoscaler, scalable + "---\n" + autoscaler, "a: [\n",
+		"apiVersion: example.com/v1\nkind: Lamp\nmetadata: {name: porch, namespace: a}\n", "# nothing\n",
+	})
+	rapid.Check(t, func(t *rapid.T) {
+		var git revisions
+		followed := newDesired(&git)
+		for range rapid.IntRange(1, 6).Draw(t, "revisions") {
+			files := rapid.MapOfN(file, content, 0, 4).Draw(t, "files")
+			revision := git.commit(files)
+			require.NoError(t, followed.follow(revision, served))
+			fresh := newDesired(&git)
+			require.NoError(t, fresh.follow(revision, served))
+			require.Equal(t, fresh.tree.Tree().Hash(), followed.tree.Tree().Hash(), "%v", slices.Sorted(maps.Keys(files)))
+			require.ElementsMatch(t, messages(fresh), messages(followed))
+			require.Equal(t, fresh.scaled, followed.scaled)
+		}
+	})
+}
+
+// messages are the mistakes without the order of two places that declare the same object.
+func messages(d *desired) []string {
+	var objects []string
+	for _, m := range d.mistakes(manifest.Scope{}) {
+		objects = append(objects, m.Object)
+	}
+	return objects
+}
