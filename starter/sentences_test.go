@@ -155,9 +155,9 @@ func TestMarkerDecidesWhoseBranchItIs(t *testing.T) {
 	require.Contains(t, found, "resumes")
 	for _, test := range []struct{ content, want string }{
 		{"layout: 1\ncluster: other\nuid: uid-2\n", `path clusters/primary on branch main of https://git.example/a.git belongs to cluster "other": choose another --branch or --path for primary`},
-		{"layout: 2\ncluster: primary\nuid: uid-1\n", "has layout 2"},
-		{"layout: [", "can't be read"},
-		{"", "can't be read"},
+		{"layout: 2\ncluster: primary\nuid: uid-1\n", "says layout 2"},
+		{"layout: [", "no YAML"},
+		{"", "names no cluster"},
 	} {
 		_, err := e.checkMarker(context.Background(), []byte(test.content))
 		require.ErrorContains(t, err, test.want)

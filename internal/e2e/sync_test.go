@@ -106,7 +106,7 @@ func TestPushKeepsGitEqualToTheCluster(t *testing.T) {
 	startWorker(t, "pusher", primary, t.TempDir())
 	enroll(t, "pusher", primary, repo, workflows.Push)
 	first := reaches(t, "pusher", inSync)
-	require.Contains(t, first.Message, "Secrets are not synced")
+	require.Contains(t, first.Message, "1 Secret is not synced")
 	require.Subset(t, files(t, repo), []string{
 		".cluster-sync.yaml", "cluster/namespaces/push-a.yaml",
 		"namespaces/push-a/configmaps/settings.yaml", "namespaces/push-a/deployments.apps/cart.yaml",
