@@ -82,16 +82,9 @@ func TestStagesOrderWritesAndReverseDeletions(t *testing.T) {
 		"cluster/namespaces/shop.yaml",
 		"cluster/customresourcedefinitions.apiextensions.k8s.io/widgets.example.com.yaml",
 	}
-	var writes []plan.Write
-	for _, path := range paths {
-		writes = append(writes, plan.Write{Path: path})
+	for i, stage := range []plan.Stage{plan.Gates, plan.Others, plan.Workloads, plan.Prerequisites, plan.Foundations, plan.Foundations} {
+		require.Equal(t, stage, plan.StageOf(paths[i]), paths[i])
 	}
-	staged := plan.Stages(writes)
-	require.Len(t, staged, 5)
-	require.Len(t, staged[0], 2)
-	require.Equal(t, cart, staged[2][0].Path)
-	require.Equal(t, paths[0], staged[4][0].Path)
-
 	deletions := plan.DeletionStages(paths)
 	require.Equal(t, paths[0], deletions[0][0])
 	require.Len(t, deletions[4], 2)

@@ -87,23 +87,13 @@ func ResourceName(l manifest.Location) string {
 	return l.Resource + "." + l.Group
 }
 
-// Stages sorts writes into stages, each in path order; empty stages are left out.
-func Stages(writes []Write) [][]Write {
-	return inStages(writes, func(w Write) string { return w.Path })
-}
-
-// DeletionStages sorts paths into stages for deletion: last written, first deleted.
+// DeletionStages sorts paths into stages for deletion: last written, first deleted. Empty stages are left
+// out.
 func DeletionStages(paths []string) [][]string {
-	staged := inStages(paths, func(path string) string { return path })
-	slices.Reverse(staged)
-	return staged
-}
-
-func inStages[T any](items []T, path func(T) string) [][]T {
-	staged := make([][]T, stages)
-	for _, item := range items {
-		stage := StageOf(path(item))
-		staged[stage] = append(staged[stage], item)
+	staged := make([][]string, stages)
+	for _, path := range paths {
+		backwards := Gates - StageOf(path)
+		staged[backwards] = append(staged[backwards], path)
 	}
-	return slices.DeleteFunc(staged, func(s []T) bool { return len(s) == 0 })
+	return slices.DeleteFunc(staged, func(s []string) bool { return len(s) == 0 })
 }
