@@ -75,6 +75,26 @@ func TestRefusalsAreToldApart(t *testing.T) {
 	}
 }
 
+func TestWhoMayOnlyReadIsToldBeforeAPush(t *testing.T) {
+	t.Parallel()
+	for _, tip := range []string{"empty", "with a commit"} {
+		o := newOrigin(t)
+		if tip != "empty" {
+			o.commit(map[string]string{"a.yaml": "1\n"})
+		}
+		front := o.front()
+		r := o.open(by(front))
+		require.NoError(t, r.MayPush(t.Context()), tip)
+		require.Len(t, front.counted(), 1, tip)
+		front.spoil(func(w http.ResponseWriter, request *http.Request) bool {
+			return request.URL.Query().Get("service") == "git-receive-pack" && answer(403)(w, request)
+		})
+		require.ErrorIs(t, r.MayPush(t.Context()), repo.ErrAuth, tip)
+		_, err := r.Tip(t.Context())
+		require.NoError(t, err, "reading is allowed")
+	}
+}
+
 func TestRotatedTokenWorksAtOnce(t *testing.T) {
 	t.Parallel()
 	o := newOrigin(t)
