@@ -18,7 +18,7 @@ help: ## list what can be made
 .PHONY: build
 build: ## bin/worker, bin/starter and bin/local
 	@echo "building bin/worker and bin/starter"
-	@go build -ldflags '-X main.version=$(VERSION)' -o bin/ ./worker ./starter
+	@$(call ticking,bin/worker and bin/starter,go build -ldflags '-X main.version=$(VERSION)' -o bin/ ./worker ./starter)
 	@echo "building bin/local (Temporal with its Web UI is in it: minutes the first time)"
 	@cd deployments/local && $(call ticking,bin/local,go build -o ../../bin/local .)
 
