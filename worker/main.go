@@ -18,6 +18,9 @@ import (
 	"github.com/active-cluster-sync/active-cluster-sync/workflows"
 )
 
+// version is set when the binary is built.
+var version = "dev"
+
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	err := command().RunContext(ctx, os.Args)
@@ -44,6 +47,7 @@ func command() *cli.App {
 	return &cli.App{
 		Name:            "worker",
 		Usage:           "keep Kubernetes clusters and Git in step",
+		Version:         version,
 		UsageText:       "worker --cluster NAME[=CONTEXT] [--cluster …] [options]",
 		Description:     "The Temporal server is taken from TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE and the other settings of the Temporal CLI.\nExample: worker --cluster primary --kubeconfig ~/.kube/config",
 		HideHelpCommand: true,
