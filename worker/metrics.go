@@ -45,11 +45,11 @@ func (m *metrics) observer(cluster string) func(string, time.Duration, error) {
 	}
 }
 
-// serve answers /metrics and /healthz until stop is called.
-func (m *metrics) serve(addr string, logger *slog.Logger) (stop func(), err error) {
+// serve answers /metrics and /healthz until stop is called. The address is the one it listens on.
+func (m *metrics) serve(addr string, logger *slog.Logger) (address string, stop func(), err error) {
 	listener, err := net.Listen("tcp", addr)
 	if err != nil {
-		return nil, fmt.Errorf("metrics can't be served: %w", err)
+		return "", nil, fmt.Errorf("metrics can't be served: %w", err)
 	}
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{}))
@@ -62,7 +62,7 @@ func (m *metrics) serve(addr string, logger *slog.Logger) (stop func(), err erro
 			logger.Error("metrics are no longer served", "error", err)
 		}
 	}()
-	return func() {
+	return listener.Addr().String(), func() {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 		defer cancel()
 		_ = server.Shutdown(ctx)

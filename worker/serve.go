@@ -30,11 +30,20 @@ func serve(ctx context.Context, s settings) error {
 	}
 	metrics := newMetrics()
 	if s.metricsAddr != "" {
-		stop, err := metrics.serve(s.metricsAddr, s.logger)
+		address, stop, err := metrics.serve(s.metricsAddr, s.logger)
 		if err != nil {
 			return err
 		}
 		defer stop()
+		s.logger.Info("serving metrics", "address", address)
+	}
+	connections := map[string]*kube.Cluster{}
+	for _, c := range s.clusters {
+		connection, err := kube.Connect(s.kubeconfig, c.context)
+		if err != nil {
+			return fmt.Errorf("cluster %s: %w", c.name, err)
+		}
+		connections[c.name] = connection
 	}
 	temporal, err := connect(ctx, s.logger)
 	if err != nil {
@@ -45,7 +54,10 @@ func serve(ctx context.Context, s settings) error {
 	var workers []*served
 	defer func() { stopAll(workers) }()
 	for _, c := range s.clusters {
-		w, err := start(ctx, temporal, c, s, metrics, failed)
+		w, err := start(ctx, service{
+			name: c.name, temporal: temporal, kube: connections[c.name], settings: s,
+			observe: metrics.observer(c.name), failed: failed,
+		})
 		if err != nil {
 			return fmt.Errorf("cluster %s: %w", c.name, err)
 		}
@@ -94,29 +106,35 @@ type served struct {
 	forget     context.CancelFunc
 }
 
-// start begins to serve a cluster. An error that the worker can't go on after is sent to failed.
-func start(ctx context.Context, temporal client.Client, c cluster, s settings, m *metrics, failed chan<- error) (*served, error) {
-	connection, err := kube.Connect(s.kubeconfig, c.context)
-	if err != nil {
-		return nil, err
-	}
+// service is what serving a cluster takes.
+type service struct {
+	settings
+	name     string
+	temporal client.Client
+	kube     *kube.Cluster
+	observe  func(activity string, took time.Duration, err error)
+	failed   chan<- error // gets an error that the worker can't go on after
+}
+
+// start begins to serve a cluster.
+func start(ctx context.Context, s service) (*served, error) {
 	watching, forget := context.WithCancel(context.WithoutCancel(ctx))
-	credentials := activities.CredentialsFromDir(s.credentialsDir, c.name)
+	credentials := activities.CredentialsFromDir(s.credentialsDir, s.name)
 	if s.credentialsDir == "" {
 		credentials = activities.CredentialsFromCluster(
-			connection.WatchSecret(watching, workflows.CredentialsNamespace, workflows.CredentialsSecret))
+			s.kube.WatchSecret(watching, workflows.CredentialsNamespace, workflows.CredentialsSecret))
 	}
 	w := &served{forget: forget}
 	w.activities = activities.New(activities.Options{
-		Cluster: c.name, Kube: connection, Credentials: credentials,
-		DataDir: s.dataDir, Logger: s.logger, Observe: m.observer(c.name),
+		Cluster: s.name, Kube: s.kube, Credentials: credentials,
+		DataDir: s.dataDir, Logger: s.logger, Observe: s.observe,
 	})
-	w.worker = worker.New(temporal, workflows.WorkflowID(c.name), worker.Options{
+	w.worker = worker.New(s.temporal, workflows.WorkflowID(s.name), worker.Options{
 		WorkerStopTimeout: stopLimit,
 		// Heartbeats bring the word that an activity was canceled; by default the SDK would hold them back
 		// for most of the heartbeat timeout.
 		MaxHeartbeatThrottleInterval: 3 * time.Second,
-		OnFatalError:                 func(err error) { failed <- err },
+		OnFatalError:                 func(err error) { s.failed <- err },
 	})
 	w.worker.RegisterWorkflowWithOptions(workflows.ClusterSync, workflow.RegisterOptions{Name: workflows.WorkflowType})
 	w.activities.Register(w.worker)
