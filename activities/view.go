@@ -24,7 +24,7 @@ type view struct {
 
 // look waits until the cluster has been listed and makes sure that it is the enrolled one.
 func (a *Activities) look(ctx context.Context, c workflows.Config, p *progress) (*view, error) {
-	index := a.lease.get(c.Interval)
+	index := a.lease.get(c.Interval.Duration)
 	snapshot, err := index.Snapshot(ctx, func(text string) { p.say("%s", text) })
 	if err != nil {
 		return nil, err

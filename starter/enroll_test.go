@@ -49,7 +49,7 @@ func TestEnrollChecksThenStoresTheTokenAndStarts(t *testing.T) {
 	require.Equal(t, workflows.Config{
 		Cluster: w.cluster, ClusterUID: string(system.UID), Repository: w.url(), Branch: "main", Path: "clusters/a",
 		Strategy: workflows.Push, IgnoredNamespaces: []string{"kube-node-lease", "kube-public", "kube-system", "scratch"},
-		Interval: 10 * time.Second, Secrets: workflows.SecretsExclude,
+		Interval: metav1.Duration{Duration: 10 * time.Second}, Secrets: workflows.SecretsExclude,
 	}, config)
 	require.NotContains(t, w.history(), w.token)
 

@@ -318,7 +318,7 @@ func TestAnotherClusterIsRefused(t *testing.T) {
 	defer r.close()
 	e := &enrolling{t: newTerminal(nil, nil, nil), registry: r, config: workflows.Config{
 		Cluster: w.cluster, ClusterUID: "another", Repository: w.url(), Branch: "main", Path: ".", Strategy: workflows.None,
-		Interval: workflows.DefaultInterval, Secrets: workflows.SecretsExclude,
+		Interval: metav1.Duration{Duration: workflows.DefaultInterval}, Secrets: workflows.SecretsExclude,
 	}}
 	require.NoError(t, e.start(t.Context()))
 	a := w.enroll()

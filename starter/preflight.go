@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/urfave/cli/v2"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/active-cluster-sync/active-cluster-sync/internal/kube"
 	"github.com/active-cluster-sync/active-cluster-sync/internal/repo"
@@ -28,7 +29,7 @@ func (e *enrolling) checkArguments(ctx context.Context, c *cli.Context) (string,
 	e.config = workflows.Config{
 		Cluster: cluster, Repository: strings.TrimRight(c.String("repo"), "/"), Branch: c.String("branch"), Path: cleanPath(c.String("path")),
 		Strategy: workflows.Strategy(c.String("strategy")), IgnoredNamespaces: slices.Compact(namespaces),
-		Interval: c.Duration("interval"), Secrets: workflows.SecretsPolicy(c.String("secrets")),
+		Interval: metav1.Duration{Duration: c.Duration("interval")}, Secrets: workflows.SecretsPolicy(c.String("secrets")),
 	}
 	switch {
 	case e.config.Repository == "":
@@ -121,7 +122,7 @@ func (e *enrolling) adopt(ctx context.Context) error {
 		{"repository", running.Repository, config.Repository},
 		{"branch", running.Branch, config.Branch},
 		{"path", running.Path, config.Path},
-		{"interval", running.Interval.String(), config.Interval.String()},
+		{"interval", running.Interval.Duration.String(), config.Interval.Duration.String()},
 	} {
 		if field.running != field.wanted {
 			differs = append(differs, field.name+" "+field.running)

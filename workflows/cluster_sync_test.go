@@ -17,6 +17,7 @@ import (
 	"go.temporal.io/sdk/testsuite"
 	"go.temporal.io/sdk/worker"
 	"go.temporal.io/sdk/workflow"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/active-cluster-sync/active-cluster-sync/workflows"
 )
@@ -93,7 +94,7 @@ func newHarness(t *testing.T, s *sides) *harness {
 func config(strategy workflows.Strategy) workflows.Config {
 	return workflows.Config{
 		Cluster: "primary", ClusterUID: "uid", Repository: "https://git.example.com/demo.git", Branch: "main", Path: ".",
-		Strategy: strategy, IgnoredNamespaces: workflows.DefaultIgnoredNamespaces(), Interval: 10 * time.Second, Secrets: workflows.SecretsExclude,
+		Strategy: strategy, IgnoredNamespaces: workflows.DefaultIgnoredNamespaces(), Interval: metav1.Duration{Duration: 10 * time.Second}, Secrets: workflows.SecretsExclude,
 	}
 }
 

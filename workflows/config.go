@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/validation"
 )
 
@@ -56,11 +57,12 @@ type Config struct {
 	Repository string `json:"repository"`
 	Branch     string `json:"branch"`
 	// Path is the folder in the repository, slash-separated; "." is its root.
-	Path              string        `json:"path"`
-	Strategy          Strategy      `json:"strategy"`
-	IgnoredNamespaces []string      `json:"ignoredNamespaces"`
-	Interval          time.Duration `json:"interval"`
-	Secrets           SecretsPolicy `json:"secrets"`
+	Path              string   `json:"path"`
+	Strategy          Strategy `json:"strategy"`
+	IgnoredNamespaces []string `json:"ignoredNamespaces"`
+	// Interval is the time between the beginnings of two ticks, in JSON as "10s".
+	Interval metav1.Duration `json:"interval"`
+	Secrets  SecretsPolicy   `json:"secrets"`
 }
 
 // Defaults of an enrolment.
@@ -108,8 +110,8 @@ func (c Config) Validate() error {
 	if err := validatePath(c.Path); err != nil {
 		return err
 	}
-	if c.Interval < MinInterval {
-		return fmt.Errorf("interval %s is too short: use %s or more", c.Interval, MinInterval)
+	if c.Interval.Duration < MinInterval {
+		return fmt.Errorf("interval %s is too short: use %s or more", c.Interval.Duration, MinInterval)
 	}
 	if c.Secrets != SecretsExclude {
 		return fmt.Errorf("secrets policy %q is not available in this version: use exclude", c.Secrets)

@@ -20,7 +20,7 @@ func TestValidateNamesWhatIsWrong(t *testing.T) {
 		`path "/etc"`:                func(c *workflows.Config) { c.Path = "/etc" },
 		`path "a/../b"`:              func(c *workflows.Config) { c.Path = "a/../b" },
 		`path ".github"`:             func(c *workflows.Config) { c.Path = ".github" },
-		"too short":                  func(c *workflows.Config) { c.Interval = time.Millisecond },
+		"too short":                  func(c *workflows.Config) { c.Interval.Duration = time.Millisecond },
 		"secrets policy":             func(c *workflows.Config) { c.Secrets = "plaintext" },
 		"is not a namespace":         func(c *workflows.Config) { c.IgnoredNamespaces = []string{"Shop"} },
 	} {

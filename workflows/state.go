@@ -151,7 +151,7 @@ const maxBackoff = time.Minute
 
 // pauseAfter is the time from the end of a tick, which took this long, to the next one.
 func (s *State) pauseAfter(took time.Duration) time.Duration {
-	interval := s.Config.Interval
+	interval := s.Config.Interval.Duration
 	wait := max(interval-took, interval/10)
 	if s.Problem != nil {
 		backoff := interval << min(max(s.Streak-1, 0), 6)

@@ -19,6 +19,7 @@ import (
 	sdkworker "go.temporal.io/sdk/worker"
 	"go.temporal.io/sdk/workflow"
 	"google.golang.org/protobuf/encoding/protojson"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/active-cluster-sync/active-cluster-sync/workflows"
 )
@@ -55,7 +56,7 @@ func TestMessagesSurviveContinueAsNew(t *testing.T) {
 	t.Cleanup(w.Stop)
 	config := workflows.Config{
 		Cluster: name, ClusterUID: "uid", Repository: "https://git.example.com/demo.git", Branch: "main", Path: ".",
-		Strategy: workflows.Push, Interval: 50 * time.Millisecond, Secrets: workflows.SecretsExclude,
+		Strategy: workflows.Push, Interval: metav1.Duration{Duration: 50 * time.Millisecond}, Secrets: workflows.SecretsExclude,
 	}
 	first, err := temporal.ExecuteWorkflow(t.Context(), client.StartWorkflowOptions{
 		ID: workflows.WorkflowID(name), TaskQueue: workflows.WorkflowID(name), TypedSearchAttributes: workflows.InitialAttributes(config),
