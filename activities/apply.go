@@ -62,6 +62,8 @@ type application struct {
 	changes workflows.Changes
 	// removed are the resources of the objects that may have to be deleted.
 	removed map[string]manifest.Resource
+	// lost are the revisions that can't be had any more.
+	lost []workflows.Failure
 }
 
 func (a *Activities) apply(ctx context.Context, in workflows.ApplyInput, p *progress) (workflows.ApplyResult, error) {
@@ -305,7 +307,7 @@ func (r *application) reporting(verb string) kube.ApplyOptions {
 
 // result is what the workflow is told.
 func (r *application) result(deletions plan.Deletions, finished bool) workflows.ApplyResult {
-	failures := r.pulled.desired.mistakes(r.scope)
+	failures := append(r.lost, r.pulled.desired.mistakes(r.scope)...)
 	var retry time.Duration
 	for _, path := range slices.Sorted(maps.Keys(r.pulled.failing)) {
 		f := r.pulled.failing[path]

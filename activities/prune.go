@@ -2,6 +2,7 @@ package activities
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -12,6 +13,7 @@ import (
 	"github.com/active-cluster-sync/active-cluster-sync/internal/manifest"
 	"github.com/active-cluster-sync/active-cluster-sync/internal/plan"
 	"github.com/active-cluster-sync/active-cluster-sync/internal/repo"
+	"github.com/active-cluster-sync/active-cluster-sync/workflows"
 )
 
 // prune deletes the objects that the tracked revisions held and this one doesn't, unless that looks like
@@ -58,13 +60,16 @@ func (r *application) prune(ctx context.Context, repository *repo.Repository) (d
 // differ. It isn't certain of them when one of these files can't be read in full: what seems to be gone
 // may stand in there.
 func (r *application) gone(ctx context.Context, repository *repo.Repository, before plumbing.Hash) (paths []string, certain bool, err error) {
-	if err := repository.Fetch(ctx, before); err != nil {
-		if ctx.Err() != nil {
-			return nil, false, ctx.Err()
-		}
-		r.Logger.Warn("an earlier revision can't be had any more; nothing is deleted on its account",
-			"cluster", r.Cluster, "revision", before.String(), "error", err.Error())
+	switch err := repository.Fetch(ctx, before); {
+	case errors.Is(err, repo.ErrMoved):
+		r.lose(before, err)
 		return nil, true, nil
+	case err != nil:
+		return nil, false, err
+	}
+	// Having fetched an older revision, the store may have made room for it.
+	if err := repository.Fetch(ctx, r.revision); err != nil {
+		return nil, false, err
 	}
 	changes, err := repository.Changes(before, r.revision)
 	if err != nil {
@@ -86,6 +91,14 @@ func (r *application) gone(ctx context.Context, repository *repo.Repository, bef
 		}
 	}
 	return paths, true, nil
+}
+
+// lose reports that the Git host doesn't hand out a revision any more, so that nobody can tell what it
+// held. Nothing is deleted on its account.
+func (r *application) lose(revision plumbing.Hash, err error) {
+	const message = "this earlier revision can't be had any more, so nothing is deleted on its account: delete by hand what is left of it in the cluster"
+	r.lost = append(r.lost, workflows.Failure{Object: "revision " + revision.String(), Message: message})
+	r.Logger.Warn(message, "cluster", r.Cluster, "revision", revision.String(), "error", err.Error())
 }
 
 // applied is the canonical path of a document of an earlier revision that was applied on its account and
