@@ -307,7 +307,7 @@ func (r *application) reporting(verb string) kube.ApplyOptions {
 
 // result is what the workflow is told.
 func (r *application) result(deletions plan.Deletions, finished bool) workflows.ApplyResult {
-	failures := append(r.lost, r.pulled.desired.mistakes(r.scope)...)
+	failures := slices.Concat(r.lost, r.pulled.desired.mistakes(r.scope))
 	var retry time.Duration
 	for _, path := range slices.Sorted(maps.Keys(r.pulled.failing)) {
 		f := r.pulled.failing[path]
