@@ -153,9 +153,9 @@ func (r *application) due() []string {
 
 // writeAll writes, stage by stage, the objects among paths that aren't as Git says.
 func (r *application) writeAll(ctx context.Context, paths []string) error {
-	todo := r.decide(paths)
+	writes := r.decide(paths)
 	for stage := plan.Foundations; stage <= plan.Gates; stage++ {
-		batch := slices.DeleteFunc(slices.Clone(todo), func(w plan.Write) bool { return plan.StageOf(w.Path) != stage })
+		batch := slices.DeleteFunc(slices.Clone(writes), func(w plan.Write) bool { return plan.StageOf(w.Path) != stage })
 		if err := r.write(ctx, batch); err != nil {
 			return err
 		}
@@ -164,7 +164,7 @@ func (r *application) writeAll(ctx context.Context, paths []string) error {
 			if err != nil {
 				return err
 			}
-			todo = append(todo, r.decide(appeared)...)
+			writes = append(writes, r.decide(appeared)...)
 		}
 	}
 	return nil

@@ -27,6 +27,9 @@ type desired struct {
 	tree *tree.Editor
 	// scaled counts the autoscalers that target an object.
 	scaled map[manifest.ID]int
+	// troubled are the files with something to report or to try again, doubled the objects that are declared
+	// more than once: few, so that a tick needn't look through the rest.
+	troubled, doubled map[string]bool
 	// opened is the file that was decoded last.
 	opened struct {
 		blob      plumbing.Hash
@@ -76,6 +79,8 @@ func newDesired(repository store) *desired {
 		declared:   map[string][]place{},
 		tree:       tree.NewEditor(tree.Tree{}),
 		scaled:     map[manifest.ID]int{},
+		troubled:   map[string]bool{},
+		doubled:    map[string]bool{},
 	}
 }
 
@@ -181,7 +186,15 @@ func (d *desired) placeAll(path string, documents []manifest.Document, kinds res
 		d.declared[doc.path] = append(d.declared[doc.path], at)
 		d.settle(doc.path)
 	}
+	if len(f.problems) > 0 || slices.ContainsFunc(f.docs, document.unplaced) {
+		d.troubled[path] = true
+	} else {
+		delete(d.troubled, path)
+	}
 }
+
+// unplaced: the cluster doesn't know the kind, or the content can't be encoded.
+func (doc document) unplaced() bool { return doc.path == "" }
 
 // defaultNamespace is where an object without a namespace goes, as with kubectl.
 const defaultNamespace = "default"
@@ -221,6 +234,7 @@ func (d *desired) forget(path string, rescaled map[manifest.ID]bool) {
 		}
 	}
 	delete(d.files, path)
+	delete(d.troubled, path)
 }
 
 func (d *desired) undeclare(path string, at place) {
@@ -237,6 +251,11 @@ func (d *desired) undeclare(path string, at place) {
 // settle decides whether an object is in the tree: declared once, and not excluded.
 func (d *desired) settle(path string) {
 	places := d.declared[path]
+	if len(places) > 1 {
+		d.doubled[path] = true
+	} else {
+		delete(d.doubled, path)
+	}
 	if len(places) == 1 {
 		if doc := d.document(places[0]); doc.excluded == "" {
 			d.tree.Put(path, doc.hash)
@@ -250,10 +269,10 @@ func (d *desired) document(at place) document { return d.files[at.file].docs[at.
 
 // resolve tries again to place the documents whose kind the cluster did not know.
 func (d *desired) resolve(kinds resolver) {
-	for path, f := range d.files {
-		if slices.ContainsFunc(f.docs, func(doc document) bool {
+	for path := range d.troubled {
+		if slices.ContainsFunc(d.files[path].docs, func(doc document) bool {
 			_, known := kinds.Resolve(schema.GroupKind{Group: doc.id.Group, Kind: doc.id.Kind})
-			return doc.path == "" && known
+			return doc.unplaced() && known
 		}) {
 			d.place(path, kinds)
 		}
@@ -290,25 +309,26 @@ func unknownKind(id manifest.ID) error {
 // the cluster has no kind for.
 func (d *desired) mistakes(scope manifest.Scope) []workflows.Failure {
 	var failures []workflows.Failure
-	for path, f := range d.files {
+	for path := range d.troubled {
+		f := d.files[path]
 		for _, problem := range f.problems {
 			failures = append(failures, workflows.Failure{
 				Object: problem.Object, File: fmt.Sprintf("%s:%d", problem.File, problem.Line), Message: problem.Message,
 			})
 		}
 		for _, doc := range f.docs {
-			if doc.path == "" && !ignores(scope, doc.id) {
+			if doc.unplaced() && !ignores(scope, doc.id) {
 				failures = append(failures, workflows.Failure{
 					Object: doc.id.String(), File: fmt.Sprintf("%s:%d", path, doc.line), Message: unknownKind(doc.id).Error(),
 				})
 			}
 		}
 	}
-	for path, places := range d.declared {
-		if len(places) < 2 || scope.Ignores(path) {
+	for path := range d.doubled {
+		if scope.Ignores(path) {
 			continue
 		}
-		first, second := places[0], places[1]
+		first, second := d.declared[path][0], d.declared[path][1]
 		failures = append(failures, workflows.Failure{
 			Object: objectName(path),
 			File:   fmt.Sprintf("%s:%d", first.file, d.document(first).line),
