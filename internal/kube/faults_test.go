@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -74,7 +75,7 @@ func TestForbiddenResourceIsUnreadUntilItIsPermitted(t *testing.T) {
 	}
 	require.Contains(t, message, "permission denied")
 	require.Contains(t, message, "grant it with a ClusterRole")
-	require.Nil(t, s.Stale)
+	require.NotContains(t, staleResources(s), "serviceaccounts", "what may not be read is not a watch that broke")
 
 	edit(t, role, func(obj map[string]any) {
 		_ = unstructured.SetNestedSlice(obj, []any{map[string]any{
@@ -104,8 +105,7 @@ func TestUnreachableAPIServerLosesNothing(t *testing.T) {
 	until(t, "the snapshot is stale", func() bool { return snapshot(t, index).Stale != nil })
 	s := snapshot(t, index)
 	require.Equal(t, before.Hash(), s.Tree.Sub("namespaces/"+ns+"/configmaps").Hash(), "content is as of then")
-	require.True(t, s.Knows(pathOf(goes)))
-	require.Empty(t, s.Unread)
+	require.True(t, s.Knows(pathOf(goes)), "it was read, only a while ago")
 	until(t, "no watch is up", func() bool { return snapshot(t, index).Stale.Unreachable })
 	require.Contains(t, snapshot(t, index).Stale.Message, "does not answer")
 
@@ -118,7 +118,7 @@ func TestUnreachableAPIServerLosesNothing(t *testing.T) {
 		s := snapshot(t, index)
 		now := s.Tree.Sub("namespaces/" + ns + "/configmaps")
 		want := listed(t, ns, resources["ConfigMap"]).Sub("namespaces/" + ns + "/configmaps")
-		return s.Stale == nil && now.Hash() == want.Hash()
+		return len(staleResources(s)) == 0 && now.Hash() == want.Hash()
 	})
 	require.Equal(t, expected, listed(t, ns, resources["ConfigMap"]).Hash())
 	until(t, "the log tells of the end", func() bool { return log.count("readable again") > 0 })
@@ -162,9 +162,8 @@ func TestFailingListsDeleteNothing(t *testing.T) {
 	g.open()
 	until(t, "config maps are stale", func() bool {
 		s := snapshot(t, index)
-		return s.Stale != nil && strings.Contains(fmt.Sprint(s.Stale.Resources), "configmaps")
+		return slices.Equal(staleResources(s), []string{"configmaps"})
 	})
-	until(t, "and only they", func() bool { return len(snapshot(t, index).Stale.Resources) == 1 })
 	s := snapshot(t, index)
 	require.False(t, s.Stale.Unreachable)
 	_, in := s.Tree.Get(pathOf(u))
@@ -175,7 +174,18 @@ func TestFailingListsDeleteNothing(t *testing.T) {
 	until(t, "they are current again", func() bool {
 		s := snapshot(t, index)
 		_, in := s.Tree.Get(pathOf(u))
-		return !in && s.Stale == nil
+		return !in && !slices.Contains(staleResources(s), "configmaps")
+	})
+}
+
+// staleResources are those whose watch is down. Tests share an API server, and kinds of other tests come and
+// go on it: what is said of these is no test's business.
+func staleResources(s kube.Snapshot) []string {
+	if s.Stale == nil {
+		return nil
+	}
+	return slices.DeleteFunc(slices.Clone(s.Stale.Resources), func(name string) bool {
+		return strings.HasSuffix(name, ".example.com")
 	})
 }
 
@@ -194,7 +204,7 @@ func TestAPIServerWithoutStreamedListsIsListed(t *testing.T) {
 	s := snapshot(t, index)
 	_, in := s.Tree.Get(pathOf(first))
 	require.True(t, in)
-	require.Empty(t, s.Unread)
+	require.True(t, s.Knows(pathOf(first)))
 	require.Contains(t, g.requests(), "LIST /api/v1/configmaps")
 
 	second := create(t, configMap(ns, "second", "1"))

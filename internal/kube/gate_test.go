@@ -127,9 +127,10 @@ func (g *gate) note(r *http.Request) (status int) {
 	}
 	request := verb + " " + r.URL.Path
 	g.mu.Lock()
-	defer g.mu.Unlock()
 	g.asked = append(g.asked, request)
-	return g.refuse(request)
+	refuse := g.refuse
+	g.mu.Unlock()
+	return refuse(request)
 }
 
 // requests are those since the last call.
