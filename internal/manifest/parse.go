@@ -304,7 +304,7 @@ func (c *conversion) convert(value any) (any, error) {
 }
 
 func convertFloat(f float64) (any, error) {
-	number, _, err := canonicalFloat(f)
+	number, err := canonicalFloat(f)
 	if _, large := number.(uint64); large {
 		return f, nil
 	}
