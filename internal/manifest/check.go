@@ -18,8 +18,6 @@ func foreign(file string, obj map[string]any) string {
 	kind, _ := obj["kind"].(string)
 	base := path.Base(file)
 	switch {
-	case isSOPS(obj):
-		return "the document is encrypted with SOPS, and no decryption is configured: it is not applied"
 	case groupOf(apiVersion) == "kustomize.config.k8s.io",
 		kind == "" && slices.Contains([]string{"kustomization.yaml", "kustomization.yml", "Kustomization"}, base):
 		return "the file is a Kustomize overlay, which is not rendered: commit the output of kustomize build, and keep overlays outside of the synced path"

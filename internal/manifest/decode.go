@@ -12,6 +12,9 @@ type Document struct {
 	File   string
 	// Line is the 1-based line that the object's document begins at. Items of a List have that of the List.
 	Line int
+	// Sealed: it is encrypted with SOPS, all documents of the file together. What the object is stands in it
+	// in clear.
+	Sealed bool
 }
 
 // Problem is something in a file that can't be applied. It never keeps the rest from being read. While a
@@ -93,13 +96,22 @@ func (r *reading) take(value any, line int) {
 	case isList(obj):
 		r.takeItems(obj, line)
 	default:
-		if message := foreign(r.file, obj); message != "" {
-			r.problem(line, describe(obj), message)
-		} else if message := invalid(obj); message != "" {
-			r.problem(line, describe(obj), message)
-		} else {
-			r.documents = append(r.documents, Document{Object: obj, File: r.file, Line: line})
-		}
+		r.takeObject(obj, line, isSOPS(obj))
+	}
+}
+
+func (r *reading) takeObject(obj map[string]any, line int, sealed bool) {
+	message := foreign(r.file, obj)
+	if message == "" {
+		message = invalid(obj)
+	}
+	switch {
+	case message == "":
+		r.documents = append(r.documents, Document{Object: obj, File: r.file, Line: line, Sealed: sealed})
+	case sealed:
+		r.problem(line, "", "the document is encrypted with SOPS in full, so that it doesn't say which object it is: encrypt it with --encrypted-regex '^(data|stringData)$'")
+	default:
+		r.problem(line, describe(obj), message)
 	}
 }
 
@@ -131,7 +143,11 @@ func (r *reading) takeItems(list map[string]any, line int) {
 				obj["apiVersion"] = list["apiVersion"]
 			}
 		}
-		r.take(obj, line)
+		if isList(obj) {
+			r.takeItems(obj, line)
+		} else {
+			r.takeObject(obj, line, isSOPS(list) || isSOPS(obj))
+		}
 	}
 }
 

@@ -101,7 +101,7 @@ func TestDecodeProblems(t *testing.T) {
 		{"an object of Flux", "kustomization.yaml", "apiVersion: kustomize.toolkit.fluxcd.io/v1\nkind: Kustomization\nmetadata: {name: a, namespace: ns}", []string{"1: Kustomization.kustomize.toolkit.fluxcd.io ns/a"}},
 		{"a template", "a.yaml", "metadata:\n  {{- if .x }}\n  name: {{ .y }}\n", []string{"2! : not valid YAML: did not find expected node content; " + messageTemplate}},
 		{"a template in a name", "a.yaml", "apiVersion: v1\nkind: A\nmetadata: {name: '{{ .x }}'}", []string{"1! A {{ .x }}: metadata.name is not a name: " + messageTemplate}},
-		{"SOPS", "a.yaml", "apiVersion: v1\nkind: Secret\nmetadata: {name: a, namespace: ns}\nsops: {mac: x}", []string{"1! Secret ns/a: the document is encrypted with SOPS, and no decryption is configured: it is not applied"}},
+		{"SOPS", "a.yaml", "apiVersion: v1\nkind: Secret\nmetadata: {name: a, namespace: ns}\nsops: {mac: x}", []string{"1: Secret ns/a"}},
 
 		{"no kind", "a.yaml", "apiVersion: v1\nmetadata: {name: a}", []string{`1! : kind must be text like "Deployment", but is missing`}},
 		{"no apiVersion", "a.yaml", "kind: A\nmetadata: {name: a}", []string{`1! A a: apiVersion must be text like "v1" or "apps/v1", but is missing`}},

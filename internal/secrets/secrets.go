@@ -1,0 +1,117 @@
+// Package secrets stores manifests encrypted with SOPS for age recipients, as `sops` and Flux read them, and
+// reads such files of others. It asks no key service: a file from Git can't make it talk to anybody.
+package secrets
+
+import (
+	"crypto/rand"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"filippo.io/age"
+	"filippo.io/age/armor"
+	"github.com/getsops/sops/v3"
+	"github.com/getsops/sops/v3/aes"
+	sopsage "github.com/getsops/sops/v3/age"
+	"github.com/getsops/sops/v3/config"
+	"github.com/getsops/sops/v3/stores/yaml"
+	"github.com/getsops/sops/v3/version"
+	"github.com/go-git/go-git/v5/plumbing"
+
+	"github.com/active-cluster-sync/active-cluster-sync/internal/secrets/agekey"
+)
+
+// encryptedFields are what is encrypted of a Secret; the rest stays readable, so that everybody can see in
+// Git which Secret it is.
+const encryptedFields = "^(data|stringData)$"
+
+// ConfigFile tells sops how the files in the folder are encrypted.
+const ConfigFile = ".sops.yaml"
+
+// Config is the content of ConfigFile.
+func Config(keys agekey.Keys) []byte {
+	return fmt.Appendf(nil, "# Written by Active Cluster Sync. Recipients are changed by the enrolment; don't edit it.\n"+
+		"creation_rules:\n- path_regex: (^|/)secrets/.+\\.yaml$\n  encrypted_regex: %s\n  age: %s\n",
+		encryptedFields, strings.Join(keys.Recipients(), ","))
+}
+
+// Fingerprint stands for a plaintext where hashes are compared. It says nothing about the plaintext to whom
+// doesn't have the identities.
+func Fingerprint(keys agekey.Keys, plaintext []byte) plumbing.Hash {
+	return plumbing.Hash(keys.Mac(plaintext)[:len(plumbing.ZeroHash)])
+}
+
+// Seal encrypts the data of a Secret's manifest for the recipients. Each call gives another result.
+func Seal(keys agekey.Keys, manifest []byte) ([]byte, error) {
+	branches, err := store().LoadPlainFile(manifest)
+	if err != nil {
+		return nil, fmt.Errorf("encrypt: %w", err)
+	}
+	dataKey := make([]byte, 32)
+	_, _ = rand.Read(dataKey) // it never fails
+	group, err := wrap(dataKey, keys.Recipients())
+	if err != nil {
+		return nil, fmt.Errorf("encrypt: %w", err)
+	}
+	tree := sops.Tree{Branches: branches, Metadata: sops.Metadata{
+		EncryptedRegex: encryptedFields,
+		KeyGroups:      []sops.KeyGroup{group},
+		Version:        version.Version,
+		LastModified:   time.Now().UTC(),
+	}}
+	cipher := aes.NewCipher()
+	mac, err := tree.Encrypt(dataKey, cipher)
+	if err != nil {
+		return nil, fmt.Errorf("encrypt: %w", err)
+	}
+	tree.Metadata.MessageAuthenticationCode, err = cipher.Encrypt(mac, dataKey, modified(tree.Metadata))
+	if err != nil {
+		return nil, fmt.Errorf("encrypt: %w", err)
+	}
+	return store().EmitEncryptedFile(tree)
+}
+
+func store() *yaml.Store { return yaml.NewStore(&config.YAMLStoreConfig{Indent: 2}) }
+
+// modified is what SOPS authenticates a file's code with.
+func modified(m sops.Metadata) string { return m.LastModified.Format(time.RFC3339) }
+
+// wrap encrypts the data key for each of the recipients.
+func wrap(dataKey []byte, recipients []string) (sops.KeyGroup, error) {
+	var group sops.KeyGroup
+	for _, text := range recipients {
+		recipient, err := agekey.ParseRecipient(text)
+		if err != nil {
+			return nil, err
+		}
+		var wrapped strings.Builder
+		armored := armor.NewWriter(&wrapped)
+		w, err := age.Encrypt(armored, recipient)
+		if err != nil {
+			return nil, err
+		}
+		if _, err := w.Write(dataKey); err != nil {
+			return nil, err
+		}
+		if err := w.Close(); err != nil {
+			return nil, err
+		}
+		if err := armored.Close(); err != nil {
+			return nil, err
+		}
+		group = append(group, &sopsage.MasterKey{Recipient: text, EncryptedKey: wrapped.String()})
+	}
+	return group, nil
+}
+
+// SealedFor reports whether the file is encrypted for exactly the recipients of the keys.
+func SealedFor(keys agekey.Keys, file []byte) bool {
+	tree, err := load(file)
+	if err != nil {
+		return false
+	}
+	found := recipients(tree.Metadata)
+	slices.Sort(found)
+	return tree.Metadata.EncryptedRegex == encryptedFields && slices.Equal(found, keys.Recipients())
+}
