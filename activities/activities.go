@@ -22,10 +22,9 @@ import (
 // Options are what the activities of one cluster work with.
 type Options struct {
 	// Cluster is the name of the enrolment.
-	Cluster string
-	Kube    *kube.Cluster
-	// Credentials answers with the current Git credentials at each use.
-	Credentials func(context.Context) (repo.Credentials, error)
+	Cluster     string
+	Kube        *kube.Cluster
+	Credentials *Credentials
 	// DataDir holds caches only; losing it costs one fetch.
 	DataDir string
 	Logger  *slog.Logger
@@ -45,6 +44,9 @@ type Activities struct {
 	// applying keeps a second attempt of Apply from starting while the first is still ending.
 	applying sync.Mutex
 	pulled   pulled
+	// committing does the same for Commit.
+	committing sync.Mutex
+	sealed     sealed
 }
 
 // source is where a repository handle reads and writes.
@@ -95,7 +97,7 @@ func (a *Activities) open(c workflows.Config) (*repo.Repository, error) {
 	opened, err := repo.Open(repo.Options{
 		URL: c.Repository, Branch: c.Branch, Path: c.Path,
 		Dir:         filepath.Join(a.DataDir, a.Cluster+".git"),
-		Credentials: a.Credentials,
+		Credentials: a.Credentials.Git,
 	})
 	if err != nil {
 		return nil, err

@@ -3,6 +3,7 @@ package activities
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -14,6 +15,7 @@ import (
 	"github.com/active-cluster-sync/active-cluster-sync/internal/manifest"
 	"github.com/active-cluster-sync/active-cluster-sync/internal/plan"
 	"github.com/active-cluster-sync/active-cluster-sync/internal/repo"
+	"github.com/active-cluster-sync/active-cluster-sync/internal/secrets"
 	"github.com/active-cluster-sync/active-cluster-sync/internal/tree"
 	"github.com/active-cluster-sync/active-cluster-sync/workflows"
 )
@@ -106,10 +108,11 @@ func (r *application) git() tree.Tree {
 // changed on either side since the last time and those that are due for another try, or all of them.
 func (r *application) recall(repository *repo.Repository) ([]string, error) {
 	memory := &r.pulled
-	known := memory.desired != nil && memory.desired.repository == repository && memory.scope == r.in.Config.Scope()
+	scope := r.in.Config.Scope() + "\n" + r.rules.name
+	known := memory.desired != nil && memory.desired.repository == repository && memory.scope == scope
 	if !known {
 		*memory = pulled{
-			desired: newDesired(repository), scope: r.in.Config.Scope(),
+			desired: newDesired(repository, r.rules), scope: scope,
 			agreed: map[string]plan.Pair{}, failing: map[string]*failing{},
 		}
 	}
@@ -122,7 +125,7 @@ func (r *application) recall(repository *repo.Repository) ([]string, error) {
 	if known {
 		return append(plan.Touched(memory.git, git, memory.live, r.live), r.due()...), nil
 	}
-	if r.in.Settled.Revision == r.in.Revision && r.in.Settled.Tree == r.live.Hash().String() && r.in.Settled.Scope == r.in.Config.Scope() {
+	if r.in.Settled.Revision == r.in.Revision && r.in.Settled.Tree == r.state(r.live) && r.in.Settled.Scope == r.in.Config.Scope() {
 		for path, hash := range git.All() {
 			if live, ok := r.live.Get(path); ok {
 				memory.agreed[path] = plan.Pair{Git: hash, Live: live}
@@ -200,7 +203,7 @@ func (r *application) write(ctx context.Context, batch []plan.Write) error {
 		x, y := memory.desired.declared[a.Path][0], memory.desired.declared[b.Path][0]
 		return cmp.Or(cmp.Compare(x.file, y.file), cmp.Compare(x.index, y.index))
 	})
-	planned := map[string]plan.Write{}
+	planned := map[string]plannedWrite{}
 	writes := make([]kube.Write, 0, len(batch))
 	for _, w := range batch {
 		resource, object, err := memory.desired.object(w.Path, r.index)
@@ -208,7 +211,7 @@ func (r *application) write(ctx context.Context, batch []plan.Write) error {
 			r.fail(w, err)
 			continue
 		}
-		planned[w.Path] = w
+		planned[w.Path] = plannedWrite{w, object}
 		writes = append(writes, kube.Write{
 			Path: w.Path, Resource: resource, Object: object, Live: w.Live,
 			Scaled: memory.desired.isScaled(manifest.IDOf(object)),
@@ -220,9 +223,23 @@ func (r *application) write(ctx context.Context, batch []plan.Write) error {
 	return ctx.Err()
 }
 
+// plannedWrite is a write with the object that it wants.
+type plannedWrite struct {
+	plan.Write
+	object map[string]any
+}
+
+// failure is why it failed. A webhook may quote what it refuses, and a Secret must not be quoted.
+func (w plannedWrite) failure(err error) error {
+	if isSecret(w.Path) {
+		return errors.New(secrets.Redact(err.Error(), w.object))
+	}
+	return err
+}
+
 // took takes over what became of one write.
-func (r *application) took(w plan.Write, written kube.Written) {
-	memory := &r.pulled
+func (r *application) took(planned plannedWrite, written kube.Written) {
+	memory, w := &r.pulled, planned.Write
 	switch written.Action {
 	case kube.Created, kube.Updated, kube.Unchanged:
 		memory.agreed[w.Path] = plan.Pair{Git: w.Git, Live: written.Hash}
@@ -232,7 +249,7 @@ func (r *application) took(w plan.Write, written kube.Written) {
 		r.fail(w, fmt.Errorf("the object in the cluster is not synced (%s): remove it from Git, or lift the reason", written.Reason))
 		return
 	default:
-		r.fail(w, written.Err)
+		r.fail(w, planned.failure(written.Err))
 		return
 	}
 	if written.Action != kube.Unchanged {
@@ -320,7 +337,7 @@ func (r *application) result(deletions plan.Deletions, finished bool) workflows.
 		retry = lastRetry
 	}
 	result := workflows.ApplyResult{
-		Tree: r.settled.Tree().Hash().String(), Changes: r.changes,
+		Tree: r.state(r.settled.Tree()), Changes: r.changes,
 		Failed: failures[:min(len(failures), workflows.MaxListed)], FailedCount: len(failures), RetryAfter: retry,
 		Tracked: []string{r.in.Revision},
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/active-cluster-sync/active-cluster-sync/internal/manifest"
 	"github.com/active-cluster-sync/active-cluster-sync/internal/plan"
 	"github.com/active-cluster-sync/active-cluster-sync/internal/repo"
+	"github.com/active-cluster-sync/active-cluster-sync/internal/secrets"
 	"github.com/active-cluster-sync/active-cluster-sync/internal/tree"
 	"github.com/active-cluster-sync/active-cluster-sync/workflows"
 )
@@ -22,6 +23,8 @@ import (
 // that Fetch saw, and only where the branch is this cluster's to write.
 func (a *Activities) Commit(ctx context.Context, in workflows.CommitInput) (workflows.CommitResult, error) {
 	return run(ctx, a, workflows.CommitActivity, func(ctx context.Context, p *progress) (workflows.CommitResult, []any, error) {
+		a.committing.Lock()
+		defer a.committing.Unlock()
 		repository, err := a.open(in.Config)
 		if err != nil {
 			return workflows.CommitResult{}, nil, err
@@ -49,29 +52,40 @@ func (a *Activities) commit(ctx context.Context, repository *repo.Repository, ti
 		if err != nil {
 			return workflows.CommitResult{}, err
 		}
-		p.say("storing %d objects", v.live.Len())
-		pushed, err := repository.Push(ctx, repo.Push{
-			Parent:  tip,
-			Desired: v.live,
-			Content: v.index.Content,
-			Keep: func(path string) bool {
-				return v.scope.Ignores(path) || !v.snapshot.Knows(path)
-			},
-			Files:   map[string][]byte{manifest.MarkerFile: manifest.Marker{Layout: manifest.MarkerLayout, Cluster: a.Cluster, UID: in.Config.ClusterUID}.Encode()},
-			Message: func(changes []tree.Change) string { return commitMessage(ctx, a.Cluster, changes) },
-			When:    time.Now(),
-		})
+		result, err := a.push(ctx, v, repository, tip, in, p)
 		if errors.Is(err, repo.ErrStale) && attempt < maxAttempts {
 			continue
 		}
-		if err != nil {
-			return workflows.CommitResult{}, err
-		}
-		v.index.Release(v.snapshot.Tree)
-		return workflows.CommitResult{
-			Revision: pushed.Revision.String(), Tree: v.live.Hash().String(), Changes: summarise(pushed.Changes),
-		}, nil
+		return result, err
 	}
+}
+
+// push stores one view of the cluster.
+func (a *Activities) push(ctx context.Context, v *view, repository *repo.Repository, tip plumbing.Hash, in workflows.CommitInput, p *progress) (workflows.CommitResult, error) {
+	s, err := a.seal(ctx, v, repository, tip, p)
+	if err != nil {
+		return workflows.CommitResult{}, err
+	}
+	p.say("storing %d objects", v.live.Len())
+	pushed, err := repository.Push(ctx, repo.Push{
+		Parent:  tip,
+		Desired: s.tree.Tree(),
+		Content: s.contents,
+		Keep:    v.leaves,
+		Files:   s.files(manifest.Marker{Layout: manifest.MarkerLayout, Cluster: a.Cluster, UID: in.Config.ClusterUID}.Encode()),
+		Message: func(changes []tree.Change) string { return commitMessage(ctx, a.Cluster, changes) },
+		When:    time.Now(),
+	})
+	if err != nil {
+		return workflows.CommitResult{}, err
+	}
+	v.index.Release(v.snapshot.Tree)
+	a.sealed = s.remember(pushed.Revision)
+	failures := s.failures()
+	return workflows.CommitResult{
+		Revision: pushed.Revision.String(), Tree: v.state(v.live), Changes: summarise(pushed.Changes),
+		Failed: failures[:min(len(failures), workflows.MaxListed)], FailedCount: len(failures),
+	}, nil
 }
 
 // mayPush tells whether the content of the tip may be overwritten: it is this cluster's by its marker, or
@@ -126,7 +140,7 @@ func listed(paths []string) string {
 func summarise(changes []tree.Change) workflows.Changes {
 	var c workflows.Changes
 	for _, change := range changes {
-		if change.Path == manifest.MarkerFile {
+		if change.Path == manifest.MarkerFile || change.Path == secrets.ConfigFile {
 			continue
 		}
 		switch {

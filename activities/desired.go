@@ -11,6 +11,7 @@ import (
 
 	"github.com/active-cluster-sync/active-cluster-sync/internal/manifest"
 	"github.com/active-cluster-sync/active-cluster-sync/internal/repo"
+	"github.com/active-cluster-sync/active-cluster-sync/internal/secrets"
 	"github.com/active-cluster-sync/active-cluster-sync/internal/tree"
 	"github.com/active-cluster-sync/active-cluster-sync/workflows"
 )
@@ -19,6 +20,7 @@ import (
 // places, not objects, and follows from revision to revision by the files that differ.
 type desired struct {
 	repository store
+	rules      rules
 	revision   plumbing.Hash
 	files      map[string]*file
 	// declared are the documents of each object, by canonical path: more than one is a mistake in Git.
@@ -51,6 +53,7 @@ type document struct {
 	path     string // canonical; empty while the cluster doesn't know the kind
 	hash     plumbing.Hash
 	excluded string // why it isn't synced; empty if it is
+	sealed   string // why it can't be decrypted; empty if it can, or needn't be
 	targets  []manifest.ID
 }
 
@@ -72,9 +75,10 @@ type resolver interface {
 	Resolve(kind schema.GroupKind) (manifest.Resource, bool)
 }
 
-func newDesired(repository store) *desired {
+func newDesired(repository store, rules rules) *desired {
 	return &desired{
 		repository: repository,
+		rules:      rules,
 		files:      map[string]*file{},
 		declared:   map[string][]place{},
 		tree:       tree.NewEditor(tree.Tree{}),
@@ -132,7 +136,7 @@ func (d *desired) changes(revision plumbing.Hash) ([]tree.Change, error) {
 
 // read takes in a file. The targets of its autoscalers are added to rescaled.
 func (d *desired) read(path string, blob plumbing.Hash, kinds resolver, rescaled map[manifest.ID]bool) {
-	documents, problems := decode(d.repository, path, blob)
+	documents, sealed, problems := d.decode(path, blob)
 	f := &file{blob: blob, problems: problems}
 	for _, doc := range documents {
 		entry := document{id: manifest.IDOf(doc.Object), line: doc.Line}
@@ -145,31 +149,46 @@ func (d *desired) read(path string, blob plumbing.Hash, kinds resolver, rescaled
 		f.docs = append(f.docs, entry)
 	}
 	d.files[path] = f
-	d.placeAll(path, documents, kinds)
+	d.placeAll(path, documents, sealed, kinds)
 }
 
-// decode reads the documents of a file. A file that can't be read is a problem of that file only.
-func decode(repository store, path string, blob plumbing.Hash) ([]manifest.Document, []manifest.Problem) {
-	content, err := repository.Read(blob)
+// decode reads the documents of a file, decrypted where they are encrypted. It answers why that is not
+// possible, if it isn't; the documents then are as they lie in Git.
+func (d *desired) decode(path string, blob plumbing.Hash) (documents []manifest.Document, sealed string, problems []manifest.Problem) {
+	content, err := d.repository.Read(blob)
 	if err != nil {
-		return nil, []manifest.Problem{{File: path, Line: 1, Message: err.Error()}}
+		return nil, "", []manifest.Problem{{File: path, Line: 1, Message: err.Error()}}
 	}
-	return manifest.Decode(path, content)
+	documents, problems = manifest.Decode(path, content)
+	if !slices.ContainsFunc(documents, func(doc manifest.Document) bool { return doc.Sealed }) {
+		return documents, "", problems
+	}
+	plaintext, err := secrets.Open(d.rules.keys, content)
+	if err != nil {
+		return documents, err.Error(), problems
+	}
+	opened, problems := manifest.Decode(path, plaintext)
+	if len(opened) == len(documents) {
+		for i := range opened {
+			opened[i].Line = documents[i].Line // decryption writes the file anew
+		}
+	}
+	return opened, "", problems
 }
 
 // place reads a file again and places its documents anew.
 func (d *desired) place(path string, kinds resolver) {
-	documents, _ := decode(d.repository, path, d.files[path].blob)
-	d.placeAll(path, documents, kinds)
+	documents, sealed, _ := d.decode(path, d.files[path].blob)
+	d.placeAll(path, documents, sealed, kinds)
 }
 
 // placeAll finds the canonical path and the hash of each document of a file whose kind the cluster knows.
-func (d *desired) placeAll(path string, documents []manifest.Document, kinds resolver) {
+func (d *desired) placeAll(path string, documents []manifest.Document, sealed string, kinds resolver) {
 	f := d.files[path]
 	for i := range min(len(f.docs), len(documents)) {
 		doc, at := &f.docs[i], place{path, i}
 		d.undeclare(doc.path, at)
-		doc.path, doc.excluded = "", ""
+		doc.path, doc.excluded, doc.sealed = "", "", ""
 		resource, ok := kinds.Resolve(schema.GroupKind{Group: doc.id.Group, Kind: doc.id.Kind})
 		if !ok {
 			continue
@@ -182,16 +201,22 @@ func (d *desired) placeAll(path string, documents []manifest.Document, kinds res
 			continue
 		}
 		id := manifest.IDOf(object)
-		doc.path, doc.hash = manifest.Path(resource, id.Namespace, id.Name), manifest.Hash(content)
+		doc.path, doc.hash = manifest.Path(resource, id.Namespace, id.Name), d.hash(resource, content)
+		if documents[i].Sealed && doc.excluded == "" {
+			doc.sealed = sealed
+		}
 		d.declared[doc.path] = append(d.declared[doc.path], at)
 		d.settle(doc.path)
 	}
-	if len(f.problems) > 0 || slices.ContainsFunc(f.docs, document.unplaced) {
+	if len(f.problems) > 0 || slices.ContainsFunc(f.docs, document.troubled) {
 		d.troubled[path] = true
 	} else {
 		delete(d.troubled, path)
 	}
 }
+
+// troubled: there is something to report.
+func (doc document) troubled() bool { return doc.unplaced() || doc.sealed != "" }
 
 // unplaced: the cluster doesn't know the kind, or the content can't be encoded.
 func (doc document) unplaced() bool { return doc.path == "" }
@@ -208,12 +233,17 @@ func (d *desired) normalise(resource manifest.Resource, object map[string]any) (
 	} else if namespace, _ := metadata["namespace"].(string); namespace == "" {
 		metadata["namespace"] = defaultNamespace
 	}
-	if !manifest.WatchResource(resource) {
-		return "not-synced"
-	}
-	reason, _ := manifest.Skip(resource, object)
+	reason, _ := manifest.Skip(resource, object, d.rules.selection)
 	manifest.Normalise(resource, object, manifest.Surroundings{Scaled: d.isScaled(manifest.IDOf(object))})
 	return reason
+}
+
+// hash stands for the content of an object, as it does in the index.
+func (d *desired) hash(resource manifest.Resource, content []byte) plumbing.Hash {
+	if resource.String() == "secrets" {
+		return d.rules.secretHash(content)
+	}
+	return manifest.Hash(content)
 }
 
 func (d *desired) isScaled(id manifest.ID) bool { return d.scaled[id] > 0 }
@@ -257,7 +287,7 @@ func (d *desired) settle(path string) {
 		delete(d.doubled, path)
 	}
 	if len(places) == 1 {
-		if doc := d.document(places[0]); doc.excluded == "" {
+		if doc := d.document(places[0]); doc.excluded == "" && doc.sealed == "" {
 			d.tree.Put(path, doc.hash)
 			return
 		}
@@ -290,7 +320,7 @@ func (d *desired) object(path string, kinds resolver) (manifest.Resource, map[st
 	}
 	if blob := d.files[at.file].blob; d.opened.blob != blob {
 		d.opened.blob = blob
-		d.opened.documents, _ = decode(d.repository, at.file, blob)
+		d.opened.documents, _, _ = d.decode(at.file, blob)
 	}
 	if at.index >= len(d.opened.documents) {
 		return manifest.Resource{}, nil, fmt.Errorf("%s can't be read any more: it is fetched again at the next try", at.file)
@@ -320,6 +350,11 @@ func (d *desired) mistakes(scope manifest.Scope) []workflows.Failure {
 			if doc.unplaced() && !ignores(scope, doc.id) {
 				failures = append(failures, workflows.Failure{
 					Object: doc.id.String(), File: fmt.Sprintf("%s:%d", path, doc.line), Message: unknownKind(doc.id).Error(),
+				})
+			}
+			if doc.sealed != "" && !scope.Ignores(doc.path) {
+				failures = append(failures, workflows.Failure{
+					Object: objectName(doc.path), File: fmt.Sprintf("%s:%d", path, doc.line), Message: doc.sealed,
 				})
 			}
 		}

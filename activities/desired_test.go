@@ -95,7 +95,7 @@ func paths(d *desired) []string { return allPaths(d.tree.Tree()) }
 
 func TestObjectsAreFoundInAnyLayout(t *testing.T) {
 	var git revisions
-	d := newDesired(&git)
+	d := newDesired(&git, rules{})
 	require.NoError(t, d.follow(git.commit(map[string]string{
 		"all.yaml":      settings("a", "one", "x") + "---\n" + settings("a", "two", "x"),
 		"deep/er/b.yml": settings("b", "one", "x") + "---\n" + scalable,
@@ -112,7 +112,7 @@ func TestObjectsAreFoundInAnyLayout(t *testing.T) {
 
 func TestAnObjectDeclaredTwiceIsAppliedByNobody(t *testing.T) {
 	var git revisions
-	d := newDesired(&git)
+	d := newDesired(&git, rules{})
 	files := map[string]string{"a.yaml": settings("a", "one", "x"), "b.yaml": "# again\n" + settings("a", "one", "y")}
 	require.NoError(t, d.follow(git.commit(files), served))
 	require.Empty(t, paths(d))
@@ -130,7 +130,7 @@ func TestAnObjectDeclaredTwiceIsAppliedByNobody(t *testing.T) {
 
 func TestAnUnknownKindWaitsForItsDefinition(t *testing.T) {
 	var git revisions
-	d := newDesired(&git)
+	d := newDesired(&git, rules{})
 	require.NoError(t, d.follow(git.commit(map[string]string{
 		"lamp.yaml": "apiVersion: example.com/v1\nkind: Lamp\nmetadata: {name: porch, namespace: a}\n",
 	}), served))
@@ -145,7 +145,7 @@ func TestAnUnknownKindWaitsForItsDefinition(t *testing.T) {
 
 func TestReplicasAreTheAutoscalersWhenThereIsOne(t *testing.T) {
 	var git revisions
-	d := newDesired(&git)
+	d := newDesired(&git, rules{})
 	replicas := func() any {
 		_, object, err := d.object(cart, served)
 		require.NoError(t, err)
@@ -176,12 +176,12 @@ func TestFollowingEqualsReadingAfresh(t *testing.T) {
 	})
 	rapid.Check(t, func(t *rapid.T) {
 		var git revisions
-		followed := newDesired(&git)
+		followed := newDesired(&git, rules{})
 		for range rapid.IntRange(1, 6).Draw(t, "revisions") {
 			files := rapid.MapOfN(file, content, 0, 4).Draw(t, "files")
 			revision := git.commit(files)
 			require.NoError(t, followed.follow(revision, served))
-			fresh := newDesired(&git)
+			fresh := newDesired(&git, rules{})
 			require.NoError(t, fresh.follow(revision, served))
 			require.Equal(t, fresh.tree.Tree().Hash(), followed.tree.Tree().Hash(), "%v", slices.Sorted(maps.Keys(files)))
 			require.ElementsMatch(t, messages(fresh), messages(followed))

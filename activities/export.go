@@ -15,7 +15,7 @@ func (a *Activities) Export(ctx context.Context, in workflows.ExportInput) (work
 			return workflows.ExportResult{}, nil, err
 		}
 		result := workflows.ExportResult{
-			Tree: v.live.Hash().String(), Objects: v.live.Len(),
+			Tree: v.state(v.live), Objects: v.live.Len(),
 			Excluded: v.snapshot.Skipped, UnreadCount: len(v.snapshot.Unread),
 		}
 		for _, unread := range v.snapshot.Unread[:min(len(v.snapshot.Unread), workflows.MaxListed)] {

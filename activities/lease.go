@@ -17,6 +17,7 @@ type lease struct {
 
 	mu    sync.Mutex
 	index *kube.Index
+	rules string // the rules that the index works by
 	stop  func()
 	until time.Time
 	idle  *time.Timer
@@ -31,10 +32,15 @@ func newLease(cluster *kube.Cluster, logger *slog.Logger) *lease {
 }
 
 // get returns the running index, starting it if need be, and extends the lease to last over the next
-// tick of the given interval.
-func (l *lease) get(interval time.Duration) *kube.Index {
+// tick of the given interval. An index that works by other rules is replaced.
+func (l *lease) get(interval time.Duration, rules string, options kube.IndexOptions) *kube.Index {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	for l.index != nil && l.rules != rules {
+		l.mu.Unlock()
+		l.end(func() bool { return l.rules != rules })
+		l.mu.Lock()
+	}
 	limit := max(idleLimit, 3*interval)
 	l.until = time.Now().Add(limit)
 	if l.index != nil {
@@ -42,7 +48,9 @@ func (l *lease) get(interval time.Duration) *kube.Index {
 		return l.index
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	index := l.cluster.NewIndex(kube.IndexOptions{Logger: l.logger})
+	options.Logger = l.logger
+	index := l.cluster.NewIndex(options)
+	l.rules = rules
 	done := make(chan struct{})
 	go func() {
 		defer close(done)

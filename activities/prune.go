@@ -83,7 +83,11 @@ func (r *application) gone(ctx context.Context, repository *repo.Repository, bef
 		if change.From.IsZero() {
 			continue
 		}
-		documents, _ := decode(repository, change.Path, change.From)
+		content, err := repository.Read(change.From)
+		if err != nil {
+			continue // it could not be applied either
+		}
+		documents, _ := manifest.Decode(change.Path, content) // what an object is stands in clear
 		for _, doc := range documents {
 			if path, ok := r.applied(doc); ok {
 				paths = append(paths, path)

@@ -55,7 +55,7 @@ func TestWrongUsageIsOneSentenceAndStatusTwo(t *testing.T) {
 		{"enroll team/primary --repo http://git.example/a.git", `cluster name "team/primary" is not a DNS label: use at most 63 of a-z, 0-9 and '-', with a letter or digit at both ends`},
 		{"enroll primary --repo http://git.example/a.git --strategy mirror", `unknown strategy "mirror": use none, push or pull`},
 		{"enroll primary --repo http://git.example/a.git --strategy push-pull", "strategy push-pull is not available in this version; use push on the cluster that leads and pull on the one that follows"},
-		{"enroll primary --repo http://git.example/a.git --secrets encrypt", `secrets policy "encrypt" is not available in this version: use exclude`},
+		{"enroll primary --repo http://git.example/a.git --secrets hide", `unknown policy "hide" for Secrets: use encrypt, exclude or plaintext`},
 		{"enroll primary --repo http://git.example/a.git --branch a..b", `"a..b" is not a valid Git branch name`},
 		{"enroll primary --repo http://git.example/a.git --path ../up", `path "../up" is not a folder in the repository: give a relative path such as clusters/primary, without hidden folders`},
 		{"enroll primary --repo http://git.example/a.git --ignore-namespace A", `"A" is not a namespace: use at most 63 of a-z, 0-9 and '-', with a letter or digit at both ends`},

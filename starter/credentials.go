@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/active-cluster-sync/active-cluster-sync/internal/repo"
@@ -27,7 +28,9 @@ func (e *enrolling) credentials() (repo.Credentials, error) {
 // wanted is the content that the Secret shall have.
 func (e *enrolling) wanted() map[string][]byte {
 	data := map[string][]byte{}
-	for _, key := range []string{workflows.UsernameKey, workflows.PasswordKey, workflows.CAKey} {
+	for _, key := range []string{
+		workflows.UsernameKey, workflows.PasswordKey, workflows.CAKey, workflows.AgeIdentityKey, workflows.AgeRecipientsKey,
+	} {
 		if value, ok := e.stored[key]; ok {
 			data[key] = value
 		}
@@ -41,7 +44,24 @@ func (e *enrolling) wanted() map[string][]byte {
 	if e.ca != nil {
 		data[workflows.CAKey] = e.ca
 	}
+	if e.identity != nil {
+		data[workflows.AgeIdentityKey] = e.identity
+	}
+	if e.flags.given["age-recipient"] {
+		data[workflows.AgeRecipientsKey] = []byte(strings.Join(e.flags.recipients, "\n"))
+	}
 	return data
+}
+
+// added are the keys that the Secret did not have.
+func (e *enrolling) added() []string {
+	var keys []string
+	for key := range e.wanted() {
+		if _, there := e.stored[key]; !there {
+			keys = append(keys, key)
+		}
+	}
+	return keys
 }
 
 // storeCredentials writes the Secret if anything in it changes.
@@ -74,6 +94,9 @@ func (e *enrolling) restoreCredentials(ctx context.Context, stored bool) error {
 		err = e.cluster.DeleteSecret(ctx, workflows.CredentialsNamespace, workflows.CredentialsSecret)
 	} else {
 		err = e.cluster.WriteSecret(ctx, workflows.CredentialsNamespace, workflows.CredentialsSecret, e.stored, nil)
+		if err == nil {
+			_, err = e.cluster.DropSecretKeys(ctx, workflows.CredentialsNamespace, workflows.CredentialsSecret, e.added()...)
+		}
 	}
 	if err != nil {
 		return errors.New("the Secret " + workflows.CredentialsNamespace + "/" + workflows.CredentialsSecret + " that was written before could not be undone, remove it by hand")

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"slices"
@@ -29,7 +30,12 @@ Examples:
   starter enroll primary --repo https://git.example.com/ops/primary.git --strategy push --pat-file token
   pass git/token | starter enroll standby --repo https://git.example.com/ops/primary.git \
       --strategy pull --pat-stdin --context standby
-  starter enroll edge --repo https://git.example.com/ops/edge.git --path clusters/edge --pat-file token`,
+  starter enroll edge --repo https://git.example.com/ops/edge.git --path clusters/edge --pat-file token
+
+Secrets are stored encrypted with SOPS for the cluster's age identity, which is made if there is none and kept
+beside the Git credentials. A standby needs the same identity, or to be a recipient:
+  starter enroll primary … --age-key-out primary.agekey
+  starter enroll standby … --age-key-file primary.agekey`,
 		Flags: slices.Concat([]cli.Flag{
 			&cli.StringFlag{Name: "repo", Usage: "`URL` of the repository (https or http, without user name)"},
 			&cli.StringFlag{Name: "branch", Usage: "`NAME` of the branch", Value: workflows.DefaultBranch},
@@ -41,7 +47,14 @@ Examples:
 			&cli.BoolFlag{Name: "pat-stdin", Usage: "read the access token from standard input; on a terminal, ask for it"},
 			&cli.StringFlag{Name: "username", Usage: "`NAME` to send with the token; GitHub, GitLab, Gitea and Azure DevOps take any, Bitbucket wants x-token-auth", Value: defaultUsername},
 			&cli.StringFlag{Name: "ca-file", Usage: "`FILE` with the certificates (PEM) of the Git server's authority, where the system doesn't know it"},
-			&cli.StringFlag{Name: "secrets", Usage: "`POLICY` for Secrets: exclude leaves them out", Value: string(workflows.SecretsExclude)},
+			&cli.StringFlag{Name: "secrets", Usage: "`POLICY` for Secrets: encrypt (SOPS with age), exclude (leave them alone) or plaintext", Value: string(workflows.DefaultSecrets)},
+			&cli.StringFlag{Name: "age-key-file", Usage: "`FILE` with the age identity that encrypts and decrypts Secrets (default: the one that the cluster has, or a new one)"},
+			&cli.StringFlag{Name: "age-key-out", Usage: "`FILE` to write the cluster's age identity to, for keeping a copy and for enrolling a standby; it must not exist"},
+			&cli.StringSliceFlag{Name: "age-recipient", Usage: "`AGE1…` of somebody else who shall be able to read the Secrets in Git; may be repeated"},
+			&cli.StringSliceFlag{Name: "include-resource", Usage: "`RESOURCE` that takes part although it is left out by default, like jobs.batch; may be repeated"},
+			&cli.StringSliceFlag{Name: "exclude-resource", Usage: "`RESOURCE` that does not take part, like events.example.com or *.example.com; may be repeated"},
+			&cli.StringSliceFlag{Name: "ignore-name", Usage: "`PATTERN` of names of objects that do not take part, like tmp-* or configmaps/tmp-*; may be repeated"},
+			&cli.StringFlag{Name: "selector", Usage: "`LABELS` that objects must have to take part, as for kubectl --selector"},
 		}, targetFlags(), outputFlags()),
 		Action: func(c *cli.Context) error {
 			e := &enrolling{t: t, flags: flagsOf(c)}
@@ -59,6 +72,8 @@ type enrolling struct {
 
 	token string
 	ca    []byte
+	// identity is the age key file that the cluster shall have; nil to leave it as it is.
+	identity []byte
 
 	registry      *registry
 	registerFirst bool             // search attributes are missing
@@ -72,6 +87,8 @@ type enrolling struct {
 
 type enrollFlags struct {
 	patFile, username, caFile string
+	ageKeyFile, ageKeyOut     string
+	recipients                []string
 	patStdin                  bool
 	given                     map[string]bool
 	target                    target
@@ -84,6 +101,7 @@ func flagsOf(c *cli.Context) enrollFlags {
 	}
 	return enrollFlags{
 		patFile: c.String("pat-file"), username: c.String("username"), caFile: c.String("ca-file"),
+		ageKeyFile: c.String("age-key-file"), ageKeyOut: c.String("age-key-out"), recipients: c.StringSlice("age-recipient"),
 		patStdin: c.Bool("pat-stdin"), given: given, target: targetOf(c),
 	}
 }
@@ -104,6 +122,7 @@ func (e *enrolling) run(ctx context.Context, c *cli.Context) error {
 		{"cluster", e.checkCluster},
 		{"repository", e.checkRepository},
 		{"branch", e.checkBranch},
+		{"Secrets", e.checkSecrets},
 	}
 	for _, check := range checks {
 		found, err := check.look(ctx)
@@ -151,7 +170,10 @@ func (e *enrolling) carryOut(ctx context.Context) ([]string, error) {
 		return nil, err
 	}
 	if stored {
-		changed = append(changed, "the Git credentials are stored in its Secret "+workflows.CredentialsNamespace+"/"+workflows.CredentialsSecret)
+		changed = append(changed, "the credentials are stored in its Secret "+workflows.CredentialsNamespace+"/"+workflows.CredentialsSecret)
+	}
+	if err := e.writeIdentity(); err != nil {
+		return nil, errors.Join(err, e.restoreCredentials(ctx, stored))
 	}
 	if e.existing.running {
 		updated, err := e.update(ctx)

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -15,6 +16,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 
+	"github.com/active-cluster-sync/active-cluster-sync/internal/secrets/agekey"
 	"github.com/active-cluster-sync/active-cluster-sync/workflows"
 )
 
@@ -32,7 +34,12 @@ func TestEnrollChecksThenStoresTheTokenAndStarts(t *testing.T) {
 
 	secret := w.secret()
 	require.NotNil(t, secret)
-	require.Equal(t, map[string][]byte{"username": []byte("git"), "password": []byte(w.token)}, secret.Data)
+	require.Equal(t, "git", string(secret.Data["username"]))
+	require.Equal(t, w.token, string(secret.Data["password"]))
+	keys, err := agekey.Parse(secret.Data["age.agekey"], nil)
+	require.NoError(t, err)
+	require.Contains(t, a.err, "✓ Secrets: encrypted for "+keys.Own()[0]+" (a new identity)")
+	require.NotContains(t, a.err+a.out, "AGE-SECRET-KEY")
 	require.Equal(t, "active-cluster-sync", secret.Labels["app.kubernetes.io/managed-by"])
 
 	r, err := openRegistry(t.Context())
@@ -49,7 +56,7 @@ func TestEnrollChecksThenStoresTheTokenAndStarts(t *testing.T) {
 	require.Equal(t, workflows.Config{
 		Cluster: w.cluster, ClusterUID: string(system.UID), Repository: w.url(), Branch: "main", Path: "clusters/a",
 		Strategy: workflows.Push, IgnoredNamespaces: []string{"kube-node-lease", "kube-public", "kube-system", "scratch"},
-		Interval: metav1.Duration{Duration: 10 * time.Second}, Secrets: workflows.SecretsExclude,
+		Interval: metav1.Duration{Duration: 10 * time.Second}, Secrets: workflows.SecretsEncrypt,
 	}, config)
 	require.NotContains(t, w.history(), w.token)
 
@@ -62,7 +69,7 @@ func TestEnrollChecksThenStoresTheTokenAndStarts(t *testing.T) {
 
 func TestTokenMayComeFromStandardInput(t *testing.T) {
 	w := newWorld(t)
-	a := w.runWith(w.token+"\n", "enroll", "--repo", w.url(), "--pat-stdin", "--username", "x-token-auth", w.cluster, "-o", "json")
+	a := w.runWith(w.token+"\n", "enroll", "--repo", w.url(), "--pat-stdin", "--username", "x-token-auth", "--secrets", "exclude", w.cluster, "-o", "json")
 	require.Equal(t, done, a.code)
 	require.Equal(t, map[string][]byte{"username": []byte("x-token-auth"), "password": []byte(w.token)}, w.secret().Data)
 	var status workflows.Status
@@ -84,7 +91,7 @@ func TestEnrollUsesTheTokenThatTheClusterHas(t *testing.T) {
 	require.NoError(t, cluster.WriteSecret(t.Context(), workflows.CredentialsNamespace, workflows.CredentialsSecret,
 		map[string][]byte{"username": []byte("flux"), "password": []byte(w.token)}, nil))
 	version := w.secret().ResourceVersion
-	require.Equal(t, done, w.run("enroll", w.cluster, "--repo", w.url()).code)
+	require.Equal(t, done, w.run("enroll", w.cluster, "--repo", w.url(), "--secrets", "exclude").code)
 	require.Equal(t, version, w.secret().ResourceVersion)
 }
 
@@ -108,6 +115,12 @@ func TestEnrollRefusesBeforeChangingAnything(t *testing.T) {
 			want: "the Git server refuses the token for URL"},
 		{name: "token file missing", change: func(w *world) { require.NoError(w, os.Remove(w.tokenFile)) }, code: failed,
 			want: "the file of --pat-file can't be read (no such file or directory): give the path of a file that holds the token"},
+		{name: "age key file missing", flags: []string{"--age-key-file", "/nowhere/key"}, code: failed,
+			want: "the file of --age-key-file can't be read (no such file or directory): give the path of an age key file"},
+		{name: "age recipient wrong", flags: []string{"--age-recipient", "age1nobody"}, code: failed, want: "expected lines age1… (--age-key-file, --age-recipient)"},
+		{name: "resource wrong", flags: []string{"--include-resource", "batch/jobs"}, code: misused, want: `"batch/jobs" is not a resource: write the plural and the group, like jobs.batch`},
+		{name: "pattern wrong", flags: []string{"--ignore-name", "["}, code: misused, want: `"[" is not a pattern of names`},
+		{name: "selector wrong", flags: []string{"--selector", "a in b"}, code: misused, want: "the label selector can't be read"},
 		{name: "token empty", change: func(w *world) { w.writeToken("\n") }, code: failed, want: "the token is empty"},
 		{name: "repository unreachable", flags: []string{"--repo", "http://" + closed + "/a.git"}, code: failed, want: "the Git server can't be reached: http://" + closed + "/a.git"},
 		{name: "repository no Git server", flags: []string{"--repo", "http://" + closed + "/a.git?x=y"}, code: misused, want: "must not have a query"},
@@ -162,6 +175,41 @@ func TestEnrollRefusesBeforeChangingAnything(t *testing.T) {
 	}
 }
 
+func TestEnrollTakesAndHandsOutTheAgeIdentity(t *testing.T) {
+	w := newWorld(t)
+	identity, err := agekey.Generate()
+	require.NoError(t, err)
+	given, taken := filepath.Join(t.TempDir(), "given"), filepath.Join(t.TempDir(), "taken")
+	require.NoError(t, os.WriteFile(given, identity, 0o600))
+	keys, err := agekey.Parse(identity, nil)
+	require.NoError(t, err)
+
+	a := w.enroll("--age-key-file", given, "--age-key-out", taken)
+	require.Equal(t, done, a.code)
+	require.Contains(t, a.err, "encrypted for "+keys.Own()[0]+" (the identity of --age-key-file)")
+	require.Equal(t, identity, w.secret().Data["age.agekey"])
+	written, err := os.ReadFile(taken)
+	require.NoError(t, err)
+	require.Equal(t, identity, written)
+	info, err := os.Stat(taken)
+	require.NoError(t, err)
+	require.Equal(t, os.FileMode(0o600), info.Mode())
+	require.NotContains(t, w.history(), "AGE-SECRET-KEY")
+
+	again := w.enroll("--age-key-out", taken)
+	require.Equal(t, failed, again.code)
+	require.Contains(t, again.sentence(t), "the file of --age-key-out is there already")
+	kept := w.enroll("--age-recipient", keys.Own()[0])
+	require.Contains(t, kept.err, "(the identity in the cluster)")
+	require.Equal(t, keys.Own()[0], string(w.secret().Data["age.recipients"]))
+
+	// Without the identity nobody can read what is in Git, so unenrolling leaves it.
+	gone := w.run("unenroll", w.cluster, "--yes", "--context", kubernetesName)
+	require.Equal(t, done, gone.code)
+	require.Contains(t, gone.out, "The age keys are still in there")
+	require.Equal(t, map[string][]byte{"age.agekey": identity, "age.recipients": []byte(keys.Own()[0])}, w.secret().Data)
+}
+
 func TestEnrollRefusesAClusterNameWithASlash(t *testing.T) {
 	w := newWorld(t)
 	a := w.run("enroll", "team/primary", "--repo", w.url(), "--pat-file", w.tokenFile)
@@ -209,6 +257,8 @@ func TestEnrollingAgainTakesOverWhatIsNewAndRefusesAnotherRepository(t *testing.
 		"branch":     {"--branch", "other"},
 		"path":       {"--path", "other"},
 		"interval":   {"--interval", "5s"},
+		"secrets":    {"--secrets", "plaintext"},
+		"selector":   {"--selector", "team=shop"},
 	} {
 		refused := w.enroll(flags...)
 		require.Equal(t, failed, refused.code, name)
@@ -223,7 +273,7 @@ func TestEnrollingAgainTakesOverWhatIsNewAndRefusesAnotherRepository(t *testing.
 	require.NoError(t, os.WriteFile(w.stack.TokenFile(w.repo), []byte(w.token), 0o600))
 	changed := w.enroll("--strategy", "none", "--ignore-namespace", "scratch")
 	require.Equal(t, done, changed.code)
-	for _, line := range []string{"the Git credentials are stored", "the strategy is none", "ignored namespaces are kube-node-lease, kube-public, kube-system, scratch"} {
+	for _, line := range []string{"the credentials are stored", "the strategy is none", "ignored namespaces are kube-node-lease, kube-public, kube-system, scratch"} {
 		require.Contains(t, changed.out, line)
 	}
 	require.Equal(t, w.token, string(w.secret().Data["password"]))
@@ -302,7 +352,7 @@ func TestMissingSearchAttributesAreRegistered(t *testing.T) {
 		_, err = r.list(t.Context())
 		return err == nil
 	})
-	a := w.enroll()
+	a := w.enroll("--secrets", "exclude")
 	require.Equal(t, done, a.code)
 	require.Contains(t, a.err, "its search attributes will be registered")
 	w.eventually("the enrolment is listed", func() bool {

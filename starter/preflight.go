@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -30,6 +31,8 @@ func (e *enrolling) checkArguments(ctx context.Context, c *cli.Context) (string,
 		Cluster: cluster, Repository: strings.TrimRight(c.String("repo"), "/"), Branch: c.String("branch"), Path: cleanPath(c.String("path")),
 		Strategy: workflows.Strategy(c.String("strategy")), IgnoredNamespaces: slices.Compact(namespaces),
 		Interval: metav1.Duration{Duration: c.Duration("interval")}, Secrets: workflows.SecretsPolicy(c.String("secrets")),
+		IncludeResources: c.StringSlice("include-resource"), ExcludeResources: c.StringSlice("exclude-resource"),
+		IgnoreNames: c.StringSlice("ignore-name"), Selector: c.String("selector"),
 	}
 	switch {
 	case e.config.Repository == "":
@@ -44,6 +47,12 @@ func (e *enrolling) checkArguments(ctx context.Context, c *cli.Context) (string,
 	}
 	if err := e.config.Validate(); err != nil {
 		return "", asMisuse(err)
+	}
+	if err := checkSelection(e.config); err != nil {
+		return "", asMisuse(err)
+	}
+	if err := e.readAgeKeys(); err != nil {
+		return "", err
 	}
 	if e.token, err = readToken(ctx, e.t, e.flags.patFile, e.flags.patStdin); err != nil {
 		return "", err
@@ -111,6 +120,21 @@ func (e *enrolling) adopt(ctx context.Context) error {
 	if !e.flags.given["interval"] {
 		config.Interval = running.Interval
 	}
+	if !e.flags.given["secrets"] {
+		config.Secrets = running.Secrets
+	}
+	if !e.flags.given["include-resource"] {
+		config.IncludeResources = running.IncludeResources
+	}
+	if !e.flags.given["exclude-resource"] {
+		config.ExcludeResources = running.ExcludeResources
+	}
+	if !e.flags.given["ignore-name"] {
+		config.IgnoreNames = running.IgnoreNames
+	}
+	if !e.flags.given["selector"] {
+		config.Selector = running.Selector
+	}
 	if !e.flags.given["strategy"] {
 		config.Strategy = e.now.Strategy
 	}
@@ -123,9 +147,14 @@ func (e *enrolling) adopt(ctx context.Context) error {
 		{"branch", running.Branch, config.Branch},
 		{"path", running.Path, config.Path},
 		{"interval", running.Interval.Duration.String(), config.Interval.Duration.String()},
+		{"secrets", string(running.Secrets), string(config.Secrets)},
+		{"include-resource", strings.Join(running.IncludeResources, ","), strings.Join(config.IncludeResources, ",")},
+		{"exclude-resource", strings.Join(running.ExcludeResources, ","), strings.Join(config.ExcludeResources, ",")},
+		{"ignore-name", strings.Join(running.IgnoreNames, ","), strings.Join(config.IgnoreNames, ",")},
+		{"selector", running.Selector, config.Selector},
 	} {
 		if field.running != field.wanted {
-			differs = append(differs, field.name+" "+field.running)
+			differs = append(differs, field.name+" "+cmp.Or(field.running, "unset"))
 		}
 	}
 	if len(differs) > 0 {

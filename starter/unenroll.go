@@ -19,7 +19,8 @@ func unenrollCommand(t *terminal) *cli.Command {
 		Usage:     "end the sync of a cluster",
 		UsageText: "starter unenroll CLUSTER [--kubeconfig FILE] [--context NAME] [--yes]",
 		Description: `The branch in Git and the objects in the cluster are left as they are. With --kubeconfig or --context the Secret
-with the Git credentials is removed from the cluster too. Repeating it is safe.
+with the Git credentials is removed from the cluster too, but for the age keys that open the Secrets in Git.
+Repeating it is safe.
 
 Examples:
   starter unenroll standby
@@ -73,14 +74,19 @@ func unenroll(ctx context.Context, t *terminal, cluster string, at target) error
 	case holder != nil:
 		ctx, cancel := context.WithTimeout(ctx, clusterTimeout)
 		defer cancel()
-		if err := holder.DeleteSecret(ctx, workflows.CredentialsNamespace, workflows.CredentialsSecret); err != nil {
+		left, err := holder.DropSecretKeys(ctx, workflows.CredentialsNamespace, workflows.CredentialsSecret,
+			workflows.UsernameKey, workflows.PasswordKey, workflows.CAKey)
+		if err != nil {
 			return fmt.Errorf("the Secret %s/%s is still in the cluster: %w", workflows.CredentialsNamespace, workflows.CredentialsSecret, explainCluster(holder.Host(), err))
 		}
 		t.say("The Git credentials were removed from the cluster (Secret %s/%s).", workflows.CredentialsNamespace, workflows.CredentialsSecret)
+		if left {
+			t.say("The age keys are still in there: without them nobody can read the Secrets in Git. Delete the Secret when you don't need these any more.")
+		}
 	case at != target{}:
 		t.say("Temporal does not remember cluster %s, so the Git credentials of the cluster that you named were left alone.", cluster)
 	case e.running:
-		t.say("The Git credentials are still in the cluster: remove them with `kubectl delete secret --namespace %s %s`, or repeat this with --context.", workflows.CredentialsNamespace, workflows.CredentialsSecret)
+		t.say("The Git credentials are still in the cluster (Secret %s/%s): repeat this with --context to remove them.", workflows.CredentialsNamespace, workflows.CredentialsSecret)
 	}
 	return nil
 }

@@ -107,7 +107,7 @@ func (s *clusterSync) push(ctx workflow.Context, config Config, revision string)
 		return err
 	}
 	now := workflow.Now(ctx)
-	s.state.Failed, s.state.FailedCount, s.state.Pending = nil, 0, Pending{}
+	s.state.committed(now, result)
 	s.state.Tracked = []string{result.Revision}
 	s.state.settle(now, Settled{Revision: result.Revision, Tree: result.Tree, Scope: config.Scope()})
 	s.state.record(Record{Time: now, Direction: Push, Revision: result.Revision, Changes: result.Changes})

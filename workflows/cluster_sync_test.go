@@ -80,7 +80,11 @@ func newHarness(t *testing.T, s *sides) *harness {
 	suite.SetLogger(log.NewStructuredLogger(slog.New(slog.DiscardHandler)))
 	env := suite.NewTestWorkflowEnvironment()
 	env.SetTestTimeout(20 * time.Second)
-	env.SetWorkerOptions(worker.Options{MaxHeartbeatThrottleInterval: 10 * time.Millisecond})
+	env.SetWorkerOptions(worker.Options{
+		MaxHeartbeatThrottleInterval: 10 * time.Millisecond,
+		// A busy machine may keep the workflow from running for longer than the default of a second.
+		DeadlockDetectionTimeout: time.Minute,
+	})
 	env.RegisterWorkflowWithOptions(workflows.ClusterSync, workflow.RegisterOptions{Name: workflows.WorkflowType})
 	for name, run := range map[string]any{
 		workflows.ExportActivity: s.export, workflows.FetchActivity: s.fetch,

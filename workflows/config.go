@@ -42,8 +42,15 @@ func ParseStrategy(s string) (Strategy, error) {
 // SecretsPolicy says what happens to objects of kind Secret.
 type SecretsPolicy string
 
-// SecretsExclude leaves Secrets alone on both sides. It is the only policy of this version.
-const SecretsExclude SecretsPolicy = "exclude"
+const (
+	// SecretsEncrypt stores Secrets encrypted with SOPS, for the age recipients of the cluster's credentials.
+	// Without an age identity there, push leaves Secrets alone, and says so.
+	SecretsEncrypt SecretsPolicy = "encrypt"
+	// SecretsExclude leaves Secrets alone on both sides.
+	SecretsExclude SecretsPolicy = "exclude"
+	// SecretsPlaintext stores Secrets like everything else: who can read the repository can read them.
+	SecretsPlaintext SecretsPolicy = "plaintext"
+)
 
 // Config is an enrolment: which cluster, which branch, which way. It holds no credentials; those stay in
 // the cluster (Secret git-credentials in namespace active-cluster-sync).
@@ -63,6 +70,14 @@ type Config struct {
 	// Interval is the time between the beginnings of two ticks, in JSON as "10s".
 	Interval metav1.Duration `json:"interval"`
 	Secrets  SecretsPolicy   `json:"secrets"`
+	// IncludeResources take part although the rules leave them out, ExcludeResources don't take part:
+	// "jobs.batch", "*.cert-manager.io".
+	IncludeResources []string `json:"includeResources,omitempty"`
+	ExcludeResources []string `json:"excludeResources,omitempty"`
+	// IgnoreNames are patterns of names of objects that don't take part: "istio-*", "configmaps/istio-*".
+	IgnoreNames []string `json:"ignoreNames,omitempty"`
+	// Selector is a label selector that objects have to match, as kubectl takes it; "" for all.
+	Selector string `json:"selector,omitempty"`
 }
 
 // Defaults of an enrolment.
@@ -70,6 +85,7 @@ const (
 	DefaultBranch   = "main"
 	DefaultPath     = "."
 	DefaultInterval = 10 * time.Second
+	DefaultSecrets  = SecretsEncrypt
 	// MinInterval keeps a typing mistake from hammering a Git host.
 	MinInterval = time.Second
 )
@@ -93,6 +109,14 @@ const (
 	CAKey       = "ca.crt"
 )
 
+// Keys of the age keys, beside the Git credentials. The first is what Flux looks for.
+const (
+	// AgeIdentityKey holds identities, as age-keygen writes them. Their public halves are recipients.
+	AgeIdentityKey = "age.agekey"
+	// AgeRecipientsKey holds more recipients, one a line.
+	AgeRecipientsKey = "age.recipients"
+)
+
 // Validate says what is wrong with an enrolment and how to mend it.
 func (c Config) Validate() error {
 	if err := ValidateCluster(c.Cluster); err != nil {
@@ -113,8 +137,10 @@ func (c Config) Validate() error {
 	if c.Interval.Duration < MinInterval {
 		return fmt.Errorf("interval %s is too short: use %s or more", c.Interval.Duration, MinInterval)
 	}
-	if c.Secrets != SecretsExclude {
-		return fmt.Errorf("secrets policy %q is not available in this version: use exclude", c.Secrets)
+	switch c.Secrets {
+	case SecretsEncrypt, SecretsExclude, SecretsPlaintext:
+	default:
+		return fmt.Errorf("unknown policy %q for Secrets: use encrypt, exclude or plaintext", c.Secrets)
 	}
 	return ValidateNamespaces(c.IgnoredNamespaces)
 }
@@ -167,8 +193,23 @@ func validatePath(path string) error {
 // Scope is what decides, beside the two sides' content, which objects take part. A settled point holds
 // only for the scope that it was reached in.
 func (c Config) Scope() string {
-	namespaces := slices.Sorted(slices.Values(c.IgnoredNamespaces))
-	return string(c.Strategy) + " " + strings.Join(slices.Compact(namespaces), ",")
+	scope := string(c.Strategy) + " " + sorted(c.IgnoredNamespaces)
+	if c.Secrets != SecretsExclude {
+		scope += " secrets=" + string(c.Secrets)
+	}
+	for _, choice := range []struct{ name, value string }{
+		{"include", sorted(c.IncludeResources)}, {"exclude", sorted(c.ExcludeResources)},
+		{"names", sorted(c.IgnoreNames)}, {"selector", c.Selector},
+	} {
+		if choice.value != "" {
+			scope += " " + choice.name + "=" + choice.value
+		}
+	}
+	return scope
+}
+
+func sorted(list []string) string {
+	return strings.Join(slices.Compact(slices.Sorted(slices.Values(list))), ",")
 }
 
 // WorkflowID is the ID of a cluster's ClusterSync and the name of its task queue.

@@ -21,7 +21,7 @@ func TestValidateNamesWhatIsWrong(t *testing.T) {
 		`path "a/../b"`:              func(c *workflows.Config) { c.Path = "a/../b" },
 		`path ".github"`:             func(c *workflows.Config) { c.Path = ".github" },
 		"too short":                  func(c *workflows.Config) { c.Interval.Duration = time.Millisecond },
-		"secrets policy":             func(c *workflows.Config) { c.Secrets = "plaintext" },
+		"for Secrets":                func(c *workflows.Config) { c.Secrets = "hide" },
 		"is not a namespace":         func(c *workflows.Config) { c.IgnoredNamespaces = []string{"Shop"} },
 	} {
 		c := config(workflows.Pull)

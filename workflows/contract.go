@@ -103,6 +103,9 @@ type CommitResult struct {
 	Revision string  `json:"revision"`
 	Tree     string  `json:"tree"`
 	Changes  Changes `json:"changes"`
+	// Failed are objects that could not be stored; the others were.
+	Failed      []Failure `json:"failed,omitempty"`
+	FailedCount int       `json:"failedCount,omitempty"`
 }
 
 // ApplyInput asks to make the cluster equal to Git.

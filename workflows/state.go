@@ -91,6 +91,18 @@ func (s *State) agree(now time.Time) {
 	}
 }
 
+// committed takes over what Commit said.
+func (s *State) committed(now time.Time, result CommitResult) {
+	s.Failed, s.FailedCount, s.RetryAt, s.Pending = result.Failed, result.FailedCount, nil, Pending{}
+	if result.FailedCount > 0 {
+		at := now.Add(commitRetry)
+		s.RetryAt = &at
+	}
+}
+
+// commitRetry is when objects that could not be stored are tried again though they are the same.
+const commitRetry = 5 * time.Minute
+
 // applied takes over what Apply said.
 func (s *State) applied(now time.Time, result ApplyResult) {
 	s.Failed, s.FailedCount, s.RetryAt = result.Failed, result.FailedCount, nil
@@ -174,7 +186,7 @@ func (s *State) health() (SyncState, string, string) {
 	case s.Pending.Count > 0:
 		return Blocked, MassDeletion, fmt.Sprintf("%d deletions wait for `starter approve`, or for the objects to return to Git: %s", s.Pending.Count, s.Pending.Reason)
 	case s.FailedCount > 0:
-		return Degraded, ObjectsFailed, fmt.Sprintf("%d objects could not be applied; they are tried again, the others are in sync", s.FailedCount)
+		return Degraded, ObjectsFailed, fmt.Sprintf("%d objects could not be synced; they are tried again, the others are in sync", s.FailedCount)
 	case s.UnreadCount > 0:
 		return Degraded, ResourcesUnreadable, fmt.Sprintf("%d resources of the cluster can't be read; they are left as they are in Git", s.UnreadCount)
 	case s.Settled.Revision == "":
@@ -189,18 +201,29 @@ func (s *State) health() (SyncState, string, string) {
 
 // exclusions says in words which objects are left out of the sync though a user may expect them in it.
 func (s *State) exclusions() string {
-	switch n := s.Excluded[ExcludedSecrets]; n {
-	case 0:
-		return "cluster and Git agree"
-	case 1:
-		return fmt.Sprintf("cluster and Git agree; 1 Secret is not synced (secrets policy: %s)", s.Config.Secrets)
-	default:
-		return fmt.Sprintf("cluster and Git agree; %d Secrets are not synced (secrets policy: %s)", n, s.Config.Secrets)
+	const agreed = "cluster and Git agree"
+	if n := s.Excluded[SecretsWithoutKey]; n > 0 {
+		return agreed + fmt.Sprintf("; %s not synced, for there is no age identity to encrypt with: give one with `starter enroll %s --age-key-file`", secretsAre(n), s.Config.Cluster)
 	}
+	if n := s.Excluded[ExcludedSecrets]; n > 0 {
+		return agreed + fmt.Sprintf("; %s not synced (secrets policy: %s)", secretsAre(n), s.Config.Secrets)
+	}
+	return agreed
 }
 
-// ExcludedSecrets is the key of Status.Excluded that counts the Secrets which the policy leaves out.
-const ExcludedSecrets = "secrets-excluded"
+func secretsAre(n int) string {
+	if n == 1 {
+		return "1 Secret is"
+	}
+	return fmt.Sprintf("%d Secrets are", n)
+}
+
+// Keys of Status.Excluded that count Secrets: those that the policy leaves out, and those that should be
+// encrypted and can't be, because there is no age identity.
+const (
+	ExcludedSecrets   = "secrets-excluded"
+	SecretsWithoutKey = "secrets-without-key"
+)
 
 // status answers the query.
 func (s *State) status(now time.Time) Status {

@@ -70,15 +70,13 @@ func (d *demo) waitSame(ctx context.Context) (int, error) {
 	return count, err
 }
 
-// sampleOn returns the sample's objects as they are in a cluster, without its
-// Secrets, which are not synced yet.
+// sampleOn returns the sample's objects as they are in a cluster.
 func (d *demo) sampleOn(ctx context.Context, cluster string) ([]object, error) {
 	out, err := d.ask(ctx, nil, "kubectl", "--context", cluster, "get", "--ignore-not-found", "-o", "json", "-f", d.stack.path("sample"))
 	if err != nil {
 		return nil, err
 	}
-	objects, err := parseList(out)
-	return slices.DeleteFunc(objects, func(o object) bool { return o.text("kind") == "Secret" }), err
+	return parseList(out)
 }
 
 func (d *demo) tip(ctx context.Context) (string, error) {
@@ -87,8 +85,7 @@ func (d *demo) tip(ctx context.Context) (string, error) {
 	return hash, err
 }
 
-// checkClone looks for every object of the sample in Git, and for none of its
-// Secrets: those wait for encryption.
+// checkClone looks for every object of the sample in Git, its Secrets encrypted.
 func (d *demo) checkClone(ctx context.Context, clone string) error {
 	want, err := readManifests(sampleFiles)
 	if err != nil {
@@ -98,17 +95,18 @@ func (d *demo) checkClone(ctx context.Context, clone string) error {
 	if err != nil {
 		return err
 	}
-	isStored := map[string]bool{}
+	inGit := map[string]object{}
 	for _, o := range stored {
-		isStored[o.identity()] = true
+		inGit[o.identity()] = o
 	}
 	complete := 0
 	for _, o := range want {
-		if o.text("kind") == "Secret" {
-			continue
-		}
-		if !isStored[o.identity()] {
+		file, ok := inGit[o.identity()]
+		if !ok {
 			return fmt.Errorf("%s of the sample is not in Git", o.identity())
+		}
+		if o.text("kind") == "Secret" && len(file.child("sops")) == 0 {
+			return fmt.Errorf("%s is in Git and isn't encrypted", o.identity())
 		}
 		complete++
 	}
@@ -126,10 +124,7 @@ func (d *demo) checkClone(ctx context.Context, clone string) error {
 			}
 		}
 	}
-	if i := slices.IndexFunc(stored, func(o object) bool { return o.text("kind") == "Secret" }); i >= 0 {
-		return fmt.Errorf("%s is in Git", stored[i].identity())
-	}
-	d.say.ok("Secrets are left out of Git as long as they can't be encrypted, also the sample's")
+	d.say.ok("its Secrets are encrypted, and no value of theirs is anywhere in Git's history")
 	return nil
 }
 

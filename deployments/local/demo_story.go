@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -102,7 +103,10 @@ func (d *demo) applySample(ctx context.Context, _ context.CancelCauseFunc) error
 
 func (d *demo) enrollPrimary(ctx context.Context, _ context.CancelCauseFunc) error {
 	began := time.Now()
-	if _, err := d.enroll(ctx, "primary", "push", d.tokenFile()); err != nil {
+	if err := os.Remove(d.ageKeyFile()); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if _, err := d.enroll(ctx, "primary", "push", d.tokenFile(), "--age-key-out", d.ageKeyFile()); err != nil {
 		return err
 	}
 	status, err := d.waitInSync(ctx, "primary")
@@ -161,7 +165,7 @@ func (d *demo) tryWrongToken(ctx context.Context, _ context.CancelCauseFunc) err
 
 func (d *demo) enrollStandby(ctx context.Context, _ context.CancelCauseFunc) error {
 	began := time.Now()
-	if _, err := d.enroll(ctx, "standby", "pull", d.tokenFile()); err != nil {
+	if _, err := d.enroll(ctx, "standby", "pull", d.tokenFile(), "--age-key-file", d.ageKeyFile()); err != nil {
 		return err
 	}
 	if _, err := d.waitInSync(ctx, "standby"); err != nil {
@@ -280,9 +284,14 @@ func (d *demo) stayIdle(ctx context.Context, _ context.CancelCauseFunc) error {
 	return nil
 }
 
-func (d *demo) enroll(ctx context.Context, cluster, strategy, tokenFile string) (printed string, err error) {
-	return d.typed(ctx, nil, "starter", "enroll", cluster,
+// ageKeyFile is where the identity that opens the Secrets in Git goes from primary to standby.
+func (d *demo) ageKeyFile() string { return d.stack.path("primary.agekey") }
+
+func (d *demo) enroll(ctx context.Context, cluster, strategy, tokenFile string, flags ...string) (printed string, err error) {
+	return d.typed(ctx, nil, append([]string{
+		"starter", "enroll", cluster,
 		"--repo", d.repository(), "--branch", "main", "--strategy", strategy,
 		"--pat-file", tokenFile,
-		"--kubeconfig", d.stack.kubeconfig(cluster), "--context", cluster)
+		"--kubeconfig", d.stack.kubeconfig(cluster), "--context", cluster,
+	}, flags...)...)
 }

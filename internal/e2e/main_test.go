@@ -204,18 +204,20 @@ func starter(t *testing.T, args ...string) (stdout, stderr string, status int) {
 	return out.String(), errs.String(), cmd.ProcessState.ExitCode()
 }
 
-// enroll enrols a cluster with the CLI and unenrols it when the test ends.
-func enroll(t *testing.T, name string, on *cluster, repo string, strategy workflows.Strategy) {
+// enroll enrols a cluster with the CLI and unenrols it when the test ends. It returns what was printed.
+func enroll(t *testing.T, name string, on *cluster, repo string, strategy workflows.Strategy, flags ...string) string {
 	t.Helper()
 	pat := filepath.Join(t.TempDir(), "pat")
 	require.NoError(t, os.WriteFile(pat, []byte(token+"\n"), 0o600))
-	out, errs, status := starter(t,
+	out, errs, status := starter(t, append([]string{
 		"enroll", name, "--repo", stack.RepoURL(repo), "--strategy", string(strategy), "--interval", "1s",
-		"--pat-file", pat, "--kubeconfig", stack.Env["KUBECONFIG"], "--context", on.context)
+		"--pat-file", pat, "--kubeconfig", stack.Env["KUBECONFIG"], "--context", on.context,
+	}, flags...)...)
 	require.Zero(t, status, "%s%s", out, errs)
 	t.Cleanup(func() {
 		_ = temporal.TerminateWorkflow(context.Background(), workflows.WorkflowID(name), "", "the test has ended")
 	})
+	return errs + out
 }
 
 // status asks the workflow.

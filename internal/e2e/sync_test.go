@@ -104,7 +104,7 @@ func TestPushKeepsGitEqualToTheCluster(t *testing.T) {
 	create(t, primary, schema.GroupVersionResource{Version: "v1", Resource: "secrets"},
 		"apiVersion: v1\nkind: Secret\nmetadata: {name: hidden, namespace: push-a}\nstringData: {key: not-for-git}\n")
 	startWorker(t, "pusher", primary, t.TempDir())
-	enroll(t, "pusher", primary, repo, workflows.Push)
+	enroll(t, "pusher", primary, repo, workflows.Push, "--secrets", "exclude")
 	first := reaches(t, "pusher", inSync)
 	require.Contains(t, first.Message, "1 Secret is not synced")
 	require.Subset(t, files(t, repo), []string{

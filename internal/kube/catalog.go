@@ -14,6 +14,7 @@ import (
 
 // catalog is what an API server serves, as one discovery told. It is immutable.
 type catalog struct {
+	selection manifest.Selection
 	// watched are the resources that the index looks at, in their preferred versions.
 	watched map[schema.GroupResource]manifest.Resource
 	// kinds are all resources that hold objects, in their preferred versions.
@@ -28,8 +29,9 @@ type catalog struct {
 
 // newCatalog sorts what discovery.ServerGroupsAndResources returned. The error is the one for groups
 // that failed, or nil.
-func newCatalog(groups []*metav1.APIGroup, lists []*metav1.APIResourceList, failures error) catalog {
+func newCatalog(selection manifest.Selection, groups []*metav1.APIGroup, lists []*metav1.APIResourceList, failures error) catalog {
 	c := catalog{
+		selection:     selection,
 		watched:       map[schema.GroupResource]manifest.Resource{},
 		kinds:         map[schema.GroupKind]manifest.Resource{},
 		versions:      map[schema.GroupResource][]string{},
@@ -39,7 +41,7 @@ func newCatalog(groups []*metav1.APIGroup, lists []*metav1.APIResourceList, fail
 	var failed *discovery.ErrGroupDiscoveryFailed
 	if errors.As(failures, &failed) {
 		for gv, err := range failed.Groups {
-			if !unwatched(gv.Group) {
+			if selection.WatchesGroup(gv.Group) {
 				c.failed[gv.Group] = err
 			}
 		}
@@ -70,7 +72,7 @@ func (c catalog) add(gv schema.GroupVersion, resources []metav1.APIResource) {
 		gr, gk := r.GroupResource(), r.GVK().GroupKind()
 		c.versions[gr] = append(c.versions[gr], gv.Version)
 		listed := slices.Contains(api.Verbs, "list") && slices.Contains(api.Verbs, "watch")
-		if _, known := c.watched[gr]; !known && listed && manifest.WatchResource(r) {
+		if _, known := c.watched[gr]; !known && listed && (c.selection.Watches(r) || indispensable[gr]) {
 			c.watched[gr] = r
 		}
 		// A kind may be the answer of several resources; the one that can be listed holds its objects.
@@ -78,6 +80,15 @@ func (c catalog) add(gv schema.GroupVersion, resources []metav1.APIResource) {
 			c.kinds[gk] = r
 		}
 	}
+}
+
+// indispensable are resources that are watched even where their objects don't take part: the index learns
+// from them which kinds there are, which objects are scaled, and which cluster it is.
+var indispensable = map[schema.GroupResource]bool{
+	crdResource:              true,
+	apiServiceResource:       true,
+	{Resource: "namespaces"}: true,
+	{Group: "autoscaling", Resource: "horizontalpodautoscalers"}: true,
 }
 
 func (c catalog) listed(r manifest.Resource) bool {
@@ -105,7 +116,3 @@ func preferredFirst(group *metav1.APIGroup) []metav1.GroupVersionForDiscovery {
 	})
 	return versions
 }
-
-// unwatched: none of the group's resources are looked at, so it doesn't matter whether its server is up.
-// The servers of the metrics APIs often are not.
-func unwatched(group string) bool { return !manifest.WatchResource(manifest.Resource{Group: group}) }

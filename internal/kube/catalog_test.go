@@ -32,7 +32,7 @@ func TestCatalogPrefersVersionsAndWhatCanBeListed(t *testing.T) {
 	t.Parallel()
 	stored := metav1.Verbs{"create", "get", "list", "watch"}
 	widgets := metav1.APIResource{Name: "widgets", Kind: "Widget", Namespaced: true, Verbs: stored}
-	c := newCatalog(
+	c := newCatalog(manifest.Selection{},
 		[]*metav1.APIGroup{groupOf("example.com", "v1", "v2alpha1", "v1"), groupOf("", "v1", "v1"), groupOf("down.io", "v1", "v1")},
 		[]*metav1.APIResourceList{
 			resourcesOf("example.com/v2alpha1", widgets, metav1.APIResource{Name: "gadgets", Kind: "Gadget", Verbs: stored}),

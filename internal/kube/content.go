@@ -31,8 +31,8 @@ func (x *Index) Content(ctx context.Context, changes []tree.Change) (map[string]
 		return nil, err
 	}
 	var mu sync.Mutex
-	take := func(w wanted, yaml []byte) {
-		if manifest.Hash(yaml) == w.hash {
+	take := func(kind manifest.Resource, w wanted, yaml []byte) {
+		if x.hash(kind, yaml) == w.hash {
 			mu.Lock()
 			defer mu.Unlock()
 			found[w.path] = yaml
@@ -103,7 +103,7 @@ func (x *Index) held(changes []tree.Change) (found map[string][]byte, missing ma
 	return found, missing, nil
 }
 
-func (x *Index) readContent(ctx context.Context, kind manifest.Resource, k key, w wanted, take func(wanted, []byte)) error {
+func (x *Index) readContent(ctx context.Context, kind manifest.Resource, k key, w wanted, take func(manifest.Resource, wanted, []byte)) error {
 	live, err := x.cluster.of(kind, k.namespace).Get(ctx, k.name, metav1.GetOptions{})
 	if apierrors.IsNotFound(err) {
 		return nil
@@ -114,7 +114,7 @@ func (x *Index) readContent(ctx context.Context, kind manifest.Resource, k key, 
 	return x.contentOf(kind, live, w, take)
 }
 
-func (x *Index) listContent(ctx context.Context, kind manifest.Resource, objects map[key]wanted, take func(wanted, []byte)) error {
+func (x *Index) listContent(ctx context.Context, kind manifest.Resource, objects map[key]wanted, take func(manifest.Resource, wanted, []byte)) error {
 	options := metav1.ListOptions{Limit: pageSize}
 	for {
 		page, err := x.cluster.of(kind, "").List(ctx, options)
@@ -140,7 +140,7 @@ func (x *Index) listContent(ctx context.Context, kind manifest.Resource, objects
 	}
 }
 
-func (x *Index) readEach(ctx context.Context, kind manifest.Resource, objects map[key]wanted, take func(wanted, []byte)) error {
+func (x *Index) readEach(ctx context.Context, kind manifest.Resource, objects map[key]wanted, take func(manifest.Resource, wanted, []byte)) error {
 	for k, w := range objects {
 		if err := x.readContent(ctx, kind, k, w, take); err != nil {
 			return err
@@ -149,13 +149,13 @@ func (x *Index) readEach(ctx context.Context, kind manifest.Resource, objects ma
 	return nil
 }
 
-func (x *Index) contentOf(kind manifest.Resource, live *unstructured.Unstructured, w wanted, take func(wanted, []byte)) error {
+func (x *Index) contentOf(kind manifest.Resource, live *unstructured.Unstructured, w wanted, take func(manifest.Resource, wanted, []byte)) error {
 	live.SetGroupVersionKind(kind.GVK())
 	id := manifest.ID{Group: kind.Group, Kind: kind.Kind, Namespace: live.GetNamespace(), Name: live.GetName()}
 	yaml, err := encode(kind, live.Object, manifest.Surroundings{Scaled: x.isScaled(id)})
 	if err != nil {
 		return fmt.Errorf("%s: %w", id, err)
 	}
-	take(w, yaml)
+	take(kind, w, yaml)
 	return nil
 }

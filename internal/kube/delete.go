@@ -30,7 +30,7 @@ func (w *writer) deleteOnce(ctx context.Context, t target) (Written, error) {
 	if err != nil {
 		return Written{}, err
 	}
-	if reason, skipped := skip(t.kind, live.Object); skipped {
+	if reason, skipped := w.index.skip(t.kind, live.Object); skipped {
 		return Written{Action: Skipped, Reason: reason}, nil
 	}
 	if live.GetDeletionTimestamp() != nil {

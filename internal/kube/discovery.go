@@ -101,7 +101,7 @@ func (x *Index) discover(ctx context.Context) (complete bool, err error) {
 	if err != nil && !errors.As(err, new(*discovery.ErrGroupDiscoveryFailed)) {
 		return false, err
 	}
-	known := newCatalog(groups, lists, err)
+	known := newCatalog(x.options.Selection, groups, lists, err)
 	if len(known.watched) == 0 {
 		return false, errors.New("the API server names no resources")
 	}

@@ -66,7 +66,7 @@ func (w *writer) update(ctx context.Context, t target) (Written, error) {
 	if err != nil {
 		return Written{}, err
 	}
-	if reason, skipped := skip(t.kind, live.Object); skipped {
+	if reason, skipped := w.index.skip(t.kind, live.Object); skipped {
 		return Written{Action: Skipped, Reason: reason}, nil
 	}
 	if live.GetDeletionTimestamp() != nil {
@@ -121,7 +121,7 @@ func (t target) read(ctx context.Context) (*unstructured.Unstructured, error) {
 // after is the hash of what a request answered with.
 func (w *writer) after(ctx context.Context, t target, now *unstructured.Unstructured) (plumbing.Hash, error) {
 	if w.dryRun != nil {
-		return t.hash(now)
+		return w.hash(t, now)
 	}
 	return w.settle(ctx, t, now)
 }
@@ -143,11 +143,11 @@ func (w *writer) settle(ctx context.Context, t target, now *unstructured.Unstruc
 
 // compare tells whether a dry run would change anything.
 func (w *writer) compare(ctx context.Context, t target, live, now *unstructured.Unstructured) (Written, error) {
-	before, err := t.hash(live)
+	before, err := w.hash(t, live)
 	if err != nil {
 		return Written{}, err
 	}
-	after, err := t.hash(now)
+	after, err := w.hash(t, now)
 	if err != nil {
 		return Written{}, err
 	}
@@ -162,12 +162,12 @@ func (w *writer) compare(ctx context.Context, t target, live, now *unstructured.
 }
 
 // hash is that of an object's file. It consumes the object.
-func (t target) hash(u *unstructured.Unstructured) (plumbing.Hash, error) {
+func (w *writer) hash(t target, u *unstructured.Unstructured) (plumbing.Hash, error) {
 	yaml, err := encode(t.kind, u.Object, manifest.Surroundings{Scaled: t.scaled})
 	if err != nil {
 		return plumbing.ZeroHash, err
 	}
-	return manifest.Hash(yaml), nil
+	return w.index.hash(t.kind, yaml), nil
 }
 
 func waitsFor(live *unstructured.Unstructured) string {

@@ -146,7 +146,7 @@ func (c *crd) agrees(known catalog) bool {
 
 func (s *apiService) agrees(known catalog) bool {
 	_, failed := known.failed[s.groupVersion.Group] // which is a gap of its own
-	return !s.available || failed || known.groupVersions[s.groupVersion] || unwatched(s.groupVersion.Group)
+	return !s.available || failed || known.groupVersions[s.groupVersion] || !known.selection.WatchesGroup(s.groupVersion.Group)
 }
 
 // unlisted are the names of what should be in discovery and isn't.

@@ -21,6 +21,7 @@ import (
 // lacks its resource. An Index is safe for concurrent use.
 type Index struct {
 	cluster *Cluster
+	options IndexOptions
 	log     *slog.Logger
 
 	rediscover chan struct{}  // asks for discovery
@@ -59,6 +60,11 @@ type entry struct {
 type IndexOptions struct {
 	// Logger gets one line per change of state, and none per retry. Default: slog.Default.
 	Logger *slog.Logger
+	// Selection is what takes part.
+	Selection manifest.Selection
+	// SecretHash stands for the content of a Secret in the tree; nil for the hash that Git gives to it. The
+	// tree's hash leaves the worker, and with Git's hash one could try out what a short password is.
+	SecretHash func(yaml []byte) plumbing.Hash
 }
 
 // parallelLists is how many resources are listed at a time: each list takes up to ten of the API
@@ -72,6 +78,7 @@ func (c *Cluster) NewIndex(o IndexOptions) *Index {
 	}
 	return &Index{
 		cluster:    c,
+		options:    o,
 		log:        o.Logger,
 		rediscover: make(chan struct{}, 1),
 		slots:      make(chan struct{}, parallelLists),

@@ -194,7 +194,7 @@ func listed(t testing.TB, namespace string, gvrs ...manifest.Resource) tree.Tree
 			list, err := api.Resource(r.GVR()).Namespace(namespace).List(t.Context(), metav1.ListOptions{})
 			require.NoError(t, err)
 			for _, u := range list.Items {
-				if _, skip := manifest.Skip(r, u.Object); skip {
+				if _, skip := manifest.Skip(r, u.Object, manifest.Selection{}); skip {
 					continue
 				}
 				path := manifest.Path(r, u.GetNamespace(), u.GetName())

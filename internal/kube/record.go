@@ -65,7 +65,7 @@ func (x *Index) record(r manifest.Resource, u *unstructured.Unstructured) *recor
 	// Items of a list don't say what they are.
 	obj["apiVersion"], obj["kind"] = r.GVK().ToAPIVersionAndKind()
 	rec := &record{ObjectMeta: metaOf(u), targets: manifest.ScaleTargets(obj), fact: factOf(r, obj)}
-	if rec.skipped, _ = skip(r, obj); rec.skipped != "" {
+	if rec.skipped, _ = x.skip(r, obj); rec.skipped != "" {
 		return rec
 	}
 	rec.scaled = x.isScaled(idOf(r, rec))
@@ -74,7 +74,7 @@ func (x *Index) record(r manifest.Resource, u *unstructured.Unstructured) *recor
 		rec.err = fmt.Errorf("%s: %w", idOf(r, rec), err)
 		return rec
 	}
-	rec.hash = manifest.Hash(yaml)
+	rec.hash = x.hash(r, yaml)
 	if !x.holds(r, keyOf(rec), rec.hash) {
 		rec.content = deflate(yaml)
 	}
@@ -88,8 +88,8 @@ func metaOf(u *unstructured.Unstructured) metav1.ObjectMeta {
 }
 
 // skip is manifest.Skip with a reason that is never empty for what is skipped.
-func skip(r manifest.Resource, obj map[string]any) (string, bool) {
-	reason, skipped := manifest.Skip(r, obj)
+func (x *Index) skip(r manifest.Resource, obj map[string]any) (string, bool) {
+	reason, skipped := manifest.Skip(r, obj, x.options.Selection)
 	if skipped && reason == "" {
 		reason = "excluded"
 	}
@@ -100,6 +100,16 @@ func encode(r manifest.Resource, obj map[string]any, s manifest.Surroundings) ([
 	manifest.Normalise(r, obj, s)
 	return manifest.Encode(obj)
 }
+
+// hash stands for the content of an object in the tree.
+func (x *Index) hash(r manifest.Resource, yaml []byte) plumbing.Hash {
+	if x.options.SecretHash != nil && r.GroupResource() == secretResource {
+		return x.options.SecretHash(yaml)
+	}
+	return manifest.Hash(yaml)
+}
+
+var secretResource = schema.GroupResource{Resource: "secrets"}
 
 func idOf(r manifest.Resource, meta metav1.Object) manifest.ID {
 	return manifest.ID{Group: r.Group, Kind: r.Kind, Namespace: meta.GetNamespace(), Name: meta.GetName()}

@@ -65,6 +65,34 @@ func (c *Cluster) DeleteSecret(ctx context.Context, namespace, name string) erro
 	return nil
 }
 
+// DropSecretKeys takes keys out of a Secret and reports whether others are left. A Secret that is left empty
+// is deleted. It is no error where there is none.
+func (c *Cluster) DropSecretKeys(ctx context.Context, namespace, name string, keys ...string) (left bool, err error) {
+	secrets := c.core.Secrets(namespace)
+	err = retry.RetryOnConflict(retry.DefaultRetry, func() error {
+		secret, err := secrets.Get(ctx, name, metav1.GetOptions{})
+		if apierrors.IsNotFound(err) {
+			left = false
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		for _, key := range keys {
+			delete(secret.Data, key)
+		}
+		if left = len(secret.Data) > 0; !left {
+			return secrets.Delete(ctx, name, metav1.DeleteOptions{Preconditions: metav1.NewRVDeletionPrecondition(secret.ResourceVersion).Preconditions})
+		}
+		_, err = secrets.Update(ctx, secret, metav1.UpdateOptions{FieldManager: manifest.FieldManager})
+		return err
+	})
+	if err != nil && !apierrors.IsNotFound(err) {
+		return left, fmt.Errorf("change Secret %s/%s: %w", namespace, name, explain(err))
+	}
+	return left, nil
+}
+
 func (c *Cluster) ensureNamespace(ctx context.Context, name string) error {
 	// Reading first lets those write who may not create namespaces.
 	_, err := c.core.Namespaces().Get(ctx, name, metav1.GetOptions{})

@@ -42,7 +42,7 @@ func BenchmarkSkip(b *testing.B) {
 	r, obj := liveObject(b, "deployment-scaled")
 	b.ReportAllocs()
 	for b.Loop() {
-		Skip(r, obj)
+		Skip(r, obj, Selection{})
 	}
 }
 

@@ -234,7 +234,7 @@ func FuzzDecode(f *testing.F) {
 		}
 		for _, d := range documents {
 			for _, r := range resources {
-				Skip(r, d.Object)
+				Skip(r, d.Object, Selection{})
 			}
 			text, err := Encode(d.Object)
 			if err != nil {

@@ -52,7 +52,7 @@ func TestNormaliseTakesAnyObject(t *testing.T) {
 	forEachResource(t, func(t *rapid.T, r Resource) {
 		obj := rapid.MapOfN(rapid.SampledFrom([]string{"metadata", "spec", "status", "webhooks", "secrets", "rules"}), anyValue(4), 0, 6).Draw(t, "object")
 		live := rapid.MapOfN(rapid.SampledFrom([]string{"metadata", "spec", "status", "webhooks", "secrets", "rules"}), anyValue(4), 0, 6).Draw(t, "live")
-		Skip(r, obj)
+		Skip(r, obj, Selection{})
 		ScaleTargets(obj)
 		Denormalise(r, obj, live, Surroundings{Scaled: true})
 		Normalise(r, obj, Surroundings{Scaled: true})

@@ -17,7 +17,11 @@ const (
 	ReasonOwned          = "owned-by-controller"     // made again by its owner
 	ReasonKubernetes     = "made-by-kubernetes"      // every cluster has its own
 	ReasonPublished      = "published-by-controller" // one copy for each namespace, made by a controller
-	ReasonSecret         = "secrets-excluded"        // Secrets are not stored in Git
+	ReasonSecret         = "secrets-excluded"        // the policy is to leave Secrets alone
+	ReasonSecretKey      = "secrets-without-key"     // they shall be encrypted, and there is no identity
+	ReasonResource       = "excluded-resource"       // a person excluded the resource
+	ReasonName           = "ignored-by-name"         // a person excluded the name
+	ReasonLabels         = "unmatched-labels"        // the label selector doesn't match
 	ReasonAccountToken   = "service-account-token"   // valid in this cluster only
 	ReasonBootstrapToken = "bootstrap-token"         // valid for a few hours
 	ReasonProvisioned    = "dynamically-provisioned" // a volume made for a claim
@@ -33,20 +37,21 @@ const (
 //
 // An object that is being deleted stays in Git until it is gone: a finalizer may hold it for long, and its
 // absence would be taken for a fact that it isn't yet (I4).
-func Skip(r Resource, obj map[string]any) (reason string, skip bool) {
+func Skip(r Resource, obj map[string]any, s Selection) (reason string, skip bool) {
 	o := newObject(r, obj, Surroundings{})
 	switch {
-	case !WatchResource(r):
+	case !s.Watches(r) && !s.Excludes(r):
 		return ReasonUnwatched, true
-	case o.at("metadata", "annotations", ignoreAnnotation) == "true":
-		return ReasonIgnored, true
 	case o.controlled():
 		return ReasonOwned, true
 	case o.at("metadata", "namespace") == ownNamespace:
 		return ReasonSync, true
 	}
 	if skips, ok := kindSkips[r.String()]; ok {
-		reason = skips(o)
+		reason = skips(o, s)
+	}
+	if reason == "" {
+		reason = s.skips(o)
 	}
 	return reason, reason != ""
 }
@@ -61,32 +66,32 @@ func (o *object) controlled() bool {
 }
 
 // kindSkips give the reason for which an object of a resource is left out, or "".
-var kindSkips = map[string]func(*object) string{
+var kindSkips = map[string]func(*object, Selection) string{
 	"secrets":                        skipSecret,
 	"configmaps":                     skipConfigMap,
 	"pods":                           skipPod,
-	"jobs.batch":                     func(*object) string { return ReasonJob },
+	"jobs.batch":                     func(o *object, s Selection) string { return reasonIf(!s.includes(o.resource), ReasonJob) },
 	"namespaces":                     skipNamespace,
 	"serviceaccounts":                skipServiceAccount,
-	"services":                       func(o *object) string { return reasonIf(o.is("default", "kubernetes"), ReasonKubernetes) },
-	"servicecidrs.networking.k8s.io": func(o *object) string { return reasonIf(o.is("", "kubernetes"), ReasonKubernetes) },
-	"persistentvolumes": func(o *object) string {
+	"services":                       func(o *object, _ Selection) string { return reasonIf(o.is("default", "kubernetes"), ReasonKubernetes) },
+	"servicecidrs.networking.k8s.io": func(o *object, _ Selection) string { return reasonIf(o.is("", "kubernetes"), ReasonKubernetes) },
+	"persistentvolumes": func(o *object, _ Selection) string {
 		return reasonIf(o.annotated("pv.kubernetes.io/provisioned-by"), ReasonProvisioned)
 	},
 	"roles.rbac.authorization.k8s.io":               skipBootstrapRBAC,
 	"rolebindings.rbac.authorization.k8s.io":        skipBootstrapRBAC,
 	"clusterroles.rbac.authorization.k8s.io":        skipBootstrapRBAC,
 	"clusterrolebindings.rbac.authorization.k8s.io": skipBootstrapRBAC,
-	"apiservices.apiregistration.k8s.io": func(o *object) string {
+	"apiservices.apiregistration.k8s.io": func(o *object, _ Selection) string {
 		return reasonIf(o.labelled("kube-aggregator.kubernetes.io/automanaged"), ReasonKubernetes)
 	},
 	"flowschemas.flowcontrol.apiserver.k8s.io":                 skipAutoupdated,
 	"prioritylevelconfigurations.flowcontrol.apiserver.k8s.io": skipAutoupdated,
-	"priorityclasses.scheduling.k8s.io": func(o *object) string {
+	"priorityclasses.scheduling.k8s.io": func(o *object, _ Selection) string {
 		// The prefix is reserved: nobody else may create such a class.
 		return reasonIf(strings.HasPrefix(o.name(), "system-"), ReasonKubernetes)
 	},
-	"clustertrustbundles.certificates.k8s.io": func(o *object) string {
+	"clustertrustbundles.certificates.k8s.io": func(o *object, _ Selection) string {
 		signer, _ := o.at("spec", "signerName").(string)
 		return reasonIf(strings.HasPrefix(signer, "kubernetes.io/"), ReasonKubernetes)
 	},
@@ -99,17 +104,23 @@ func reasonIf(condition bool, reason string) string {
 	return ""
 }
 
-func skipSecret(o *object) string {
+func skipSecret(o *object, s Selection) string {
 	switch o.content["type"] {
 	case "kubernetes.io/service-account-token":
 		return ReasonAccountToken
 	case "bootstrap.kubernetes.io/token":
 		return ReasonBootstrapToken
 	}
+	switch s.Secrets {
+	case SecretsTakePart:
+		return ""
+	case SecretsUnreadable:
+		return ReasonSecretKey
+	}
 	return ReasonSecret
 }
 
-func skipConfigMap(o *object) string {
+func skipConfigMap(o *object, _ Selection) string {
 	switch o.name() {
 	case "kube-root-ca.crt":
 		return ReasonKubernetes
@@ -127,7 +138,7 @@ func skipConfigMap(o *object) string {
 	return ""
 }
 
-func skipPod(o *object) string {
+func skipPod(o *object, _ Selection) string {
 	switch phase := o.at("status", "phase"); {
 	case o.annotated("kubernetes.io/config.mirror"):
 		return ReasonMirrorPod
@@ -137,7 +148,7 @@ func skipPod(o *object) string {
 	return ""
 }
 
-func skipNamespace(o *object) string {
+func skipNamespace(o *object, _ Selection) string {
 	switch o.name() {
 	case "default", "kube-system", "kube-public", "kube-node-lease":
 		return reasonIf(o.untouched(), ReasonKubernetes)
@@ -146,17 +157,17 @@ func skipNamespace(o *object) string {
 }
 
 // skipServiceAccount leaves out the account that each namespace has, unless a person gave it something.
-func skipServiceAccount(o *object) string {
+func skipServiceAccount(o *object, _ Selection) string {
 	return reasonIf(o.name() == "default" && o.untouched(), ReasonKubernetes)
 }
 
-func skipBootstrapRBAC(o *object) string {
+func skipBootstrapRBAC(o *object, _ Selection) string {
 	return reasonIf(o.labelled("kubernetes.io/bootstrapping"), ReasonKubernetes)
 }
 
 // skipAutoupdated leaves out what the API server resets to its own defaults. Who wants another content sets
 // the annotation to "false", and then it is theirs.
-func skipAutoupdated(o *object) string {
+func skipAutoupdated(o *object, _ Selection) string {
 	return reasonIf(o.at("metadata", "annotations", "apf.kubernetes.io/autoupdate-spec") == "true", ReasonKubernetes)
 }
 

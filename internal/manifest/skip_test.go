@@ -69,7 +69,7 @@ func TestSkip(t *testing.T) {
 	} {
 		obj := decodeAny(t, c.object)
 		before := cloneObject(obj)
-		reason, skip := Skip(c.resource, obj)
+		reason, skip := Skip(c.resource, obj, Selection{})
 		require.Equal(t, c.reason, reason, c.object)
 		require.Equal(t, c.reason != "", skip, c.object)
 		require.Equal(t, before, obj, "Skip changes the object")

@@ -106,13 +106,11 @@ func (k Keys) Own() []string { return k.own }
 // Recipients are all who shall be able to decrypt: the own ones and the others, sorted.
 func (k Keys) Recipients() []string { return k.recipients }
 
-// Digest names the identities without giving anything of them away.
+// Digest names the identities and the recipients, without giving anything of the identities away.
 func (k Keys) Digest() string {
-	return fmt.Sprintf("%x", k.mac("digest"))
+	return fmt.Sprintf("%x", k.mac(append([]string{"digest"}, k.recipients...)...))
 }
 
-// Mac is a keyed hash. Whoever knows a plaintext that has little to guess in it, a PIN, can't tell from its
-// Mac without an identity.
 func (k Keys) mac(parts ...string) []byte {
 	h := hmac.New(sha256.New, k.digest[:])
 	for _, part := range parts {
@@ -122,7 +120,8 @@ func (k Keys) mac(parts ...string) []byte {
 	return h.Sum(nil)
 }
 
-// Mac is a hash of the content that only who has the identities can compute.
+// Mac is a hash of the content that only who has the identities can compute: what has little to guess in it,
+// like a PIN, can't be found out by trying.
 func (k Keys) Mac(content []byte) []byte {
 	return k.mac("content", string(content))
 }
