@@ -17,7 +17,7 @@ import (
 
 const (
 	parallelReads = 8
-	// worthList is how many objects of one resource are read by listing it rather than one by one.
+	// worthList is how many objects of one place are read by listing it rather than one by one.
 	worthList = 50
 	pageSize  = 500
 )
@@ -40,9 +40,10 @@ func (x *Index) Content(ctx context.Context, changes []tree.Change) (map[string]
 	}
 	reads, ctx := errgroup.WithContext(ctx)
 	reads.SetLimit(parallelReads)
-	for kind, objects := range missing {
+	for from, objects := range missing {
+		kind := from.Resource
 		if len(objects) > worthList {
-			reads.Go(func() error { return x.listContent(ctx, kind, objects, take) })
+			reads.Go(func() error { return x.listContent(ctx, from, objects, take) })
 			continue
 		}
 		for k, w := range objects {
@@ -74,10 +75,15 @@ type wanted struct {
 	hash plumbing.Hash
 }
 
-// held returns what is in memory, and by resource what is not. What the index doesn't know of is in
-// neither.
-func (x *Index) held(changes []tree.Change) (found map[string][]byte, missing map[manifest.Resource]map[key]wanted, err error) {
-	found, missing = map[string][]byte{}, map[manifest.Resource]map[key]wanted{}
+// place is where objects can be listed: a resource in a namespace, or a resource of the cluster.
+type place struct {
+	manifest.Resource
+	namespace string
+}
+
+// held returns what is in memory, and by place what is not. What the index doesn't know of is in neither.
+func (x *Index) held(changes []tree.Change) (found map[string][]byte, missing map[place]map[key]wanted, err error) {
+	found, missing = map[string][]byte{}, map[place]map[key]wanted{}
 	deflated := map[string][]byte{}
 	x.mu.Lock()
 	for _, c := range changes {
@@ -87,11 +93,12 @@ func (x *Index) held(changes []tree.Change) (found map[string][]byte, missing ma
 		case e.hash == c.To && e.content != nil:
 			deflated[c.Path] = e.content
 		default:
-			if missing[r.Resource] == nil {
-				missing[r.Resource] = map[key]wanted{}
-			}
 			location, _ := manifest.ParsePath(c.Path)
-			missing[r.Resource][key{location.Namespace, location.Name}] = wanted{c.Path, c.To}
+			at := place{r.Resource, location.Namespace}
+			if missing[at] == nil {
+				missing[at] = map[key]wanted{}
+			}
+			missing[at][key{location.Namespace, location.Name}] = wanted{c.Path, c.To}
 		}
 	}
 	x.mu.Unlock()
@@ -114,10 +121,11 @@ func (x *Index) readContent(ctx context.Context, kind manifest.Resource, k key, 
 	return x.contentOf(kind, live, w, take)
 }
 
-func (x *Index) listContent(ctx context.Context, kind manifest.Resource, objects map[key]wanted, take func(manifest.Resource, wanted, []byte)) error {
+func (x *Index) listContent(ctx context.Context, from place, objects map[key]wanted, take func(manifest.Resource, wanted, []byte)) error {
+	kind := from.Resource
 	options := metav1.ListOptions{Limit: pageSize}
 	for {
-		page, err := x.cluster.of(kind, "").List(ctx, options)
+		page, err := x.cluster.of(kind, from.namespace).List(ctx, options)
 		if apierrors.IsResourceExpired(err) && options.Continue != "" {
 			// The list took longer than its version is kept. What it has not come to is read one by one.
 			return x.readEach(ctx, kind, objects, take)

@@ -53,7 +53,7 @@ func TestContentComesFromMemoryUntilItIsReleased(t *testing.T) {
 	check(all[:3])
 	require.Len(t, asked(), 3, "a few are read one by one")
 	check(all)
-	require.Equal(t, []string{"LIST /api/v1/configmaps"}, asked(), "many are listed")
+	require.Equal(t, []string{"LIST /api/v1/namespaces/" + ns + "/configmaps"}, asked(), "many are listed")
 
 	u := object(t, configMap(ns, "c0", "0"))
 	edit(t, u, func(obj map[string]any) { obj["data"] = map[string]any{"value": "new"} })

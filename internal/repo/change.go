@@ -2,9 +2,7 @@ package repo
 
 import (
 	"bytes"
-	"context"
 	"errors"
-	"fmt"
 	"io"
 	"slices"
 	"strings"
@@ -22,9 +20,9 @@ type change struct {
 	root    plumbing.Hash
 	changes []tree.Change
 	trees   []*plumbing.MemoryObject
-	blobs   map[plumbing.Hash][]byte // content of new files; nil while it isn't known
+	blobs   map[plumbing.Hash][]byte // content of new files; nil where it isn't at hand
 	order   []plumbing.Hash          // of the blobs, by path
-	missing []tree.Change            // one file for each content that isn't known
+	missing []tree.Change            // one file for each content that isn't at hand, in the same order
 }
 
 // plan compares what shall be with what is. It returns nil when they are the same.
@@ -72,13 +70,13 @@ func (c *change) collect(files []tree.Change, given map[string][]byte, s *store)
 		data, isGiven := given[f.Path]
 		switch {
 		case isGiven && plumbing.ComputeHash(plumbing.BlobObject, data) == f.To:
-			c.blobs[f.To] = data
+			c.blobs[f.To] = atHand(data)
 		case s.packs > 0 && s.has(f.To):
 			data, err := s.blob(f.To)
 			if err != nil {
 				return err
 			}
-			c.blobs[f.To] = data
+			c.blobs[f.To] = atHand(data)
 		default:
 			c.blobs[f.To] = nil
 			c.missing = append(c.missing, f)
@@ -87,32 +85,12 @@ func (c *change) collect(files []tree.Change, given map[string][]byte, s *store)
 	return nil
 }
 
-// fill gets the missing content. Content that doesn't have the hash it should have belongs to a later
-// state than the one that was compared.
-func (c *change) fill(ctx context.Context, content func(context.Context, []tree.Change) (map[string][]byte, error)) error {
-	if len(c.missing) == 0 {
-		return nil
+// atHand is never nil, not even for an empty file.
+func atHand(data []byte) []byte {
+	if data == nil {
+		return []byte{}
 	}
-	if content == nil {
-		return fmt.Errorf("push: no content for %s", c.missing[0].Path)
-	}
-	data, err := content(ctx, slices.Clone(c.missing))
-	if err != nil {
-		return fmt.Errorf("read what is to be pushed: %w", err)
-	}
-	var stale []string
-	for _, f := range c.missing {
-		blob, ok := data[f.Path]
-		if !ok || plumbing.ComputeHash(plumbing.BlobObject, blob) != f.To {
-			stale = append(stale, f.Path)
-			continue
-		}
-		c.blobs[f.To] = blob
-	}
-	if len(stale) > 0 {
-		return fmt.Errorf("%w: %d of %d files, the first is %s", ErrStale, len(stale), len(c.missing), stale[0])
-	}
-	return nil
+	return data
 }
 
 // commit makes the commit object.
@@ -143,9 +121,10 @@ func plain(name string) string {
 	return strings.TrimSpace(strings.NewReplacer("<", "", ">", "", "\n", " ", "\x00", "").Replace(name))
 }
 
-// objects are all that goes into the pack: only what is new, no deltas.
-func (c *change) objects(commit *plumbing.MemoryObject) objects {
-	o := objects{byHash: map[plumbing.Hash]plumbing.EncodedObject{}}
+// objects are all that goes into the pack: only what is new, no deltas. What isn't at hand is asked for while
+// the pack is written.
+func (c *change) objects(commit *plumbing.MemoryObject, rest *contents) objects {
+	o := objects{byHash: map[plumbing.Hash]plumbing.EncodedObject{}, rest: rest}
 	add := func(h plumbing.Hash, e plumbing.EncodedObject) {
 		if _, twice := o.byHash[h]; !twice {
 			o.byHash[h] = e
@@ -160,7 +139,11 @@ func (c *change) objects(commit *plumbing.MemoryObject) objects {
 		add(t.Hash(), t)
 	}
 	for _, h := range c.order {
-		add(h, &rawObject{hash: h, kind: plumbing.BlobObject, data: c.blobs[h]})
+		if data := c.blobs[h]; data != nil {
+			add(h, &rawObject{hash: h, kind: plumbing.BlobObject, data: data})
+		} else {
+			add(h, &awaitedObject{hash: h, contents: rest})
+		}
 	}
 	return o
 }
@@ -170,6 +153,7 @@ type objects struct {
 	storer.EncodedObjectStorer // not there: the encoder only calls EncodedObject
 	byHash                     map[plumbing.Hash]plumbing.EncodedObject
 	order                      []plumbing.Hash
+	rest                       *contents
 }
 
 func (o objects) EncodedObject(_ plumbing.ObjectType, h plumbing.Hash) (plumbing.EncodedObject, error) {

@@ -20,8 +20,9 @@ type Push struct {
 	// away, unless Keep holds for it or it is hidden. Files that aren't manifests stay as they are,
 	// except where a desired one needs the place.
 	Desired tree.Tree
-	// Content returns the content of manifests by path. It is asked once, and only for those that
-	// neither Parent has at the same path nor the cache holds. It must not call Fetch, Descends or Push.
+	// Content returns the content of manifests by path. It is asked for some thousands at a time, and only
+	// for those that neither Parent has at the same path nor the cache holds. It must not call Fetch,
+	// Descends or Push.
 	Content func(ctx context.Context, missing []tree.Change) (map[string][]byte, error)
 	// Keep tells the manifests of Parent that stay although Desired lacks them. Nil: none.
 	Keep func(path string) bool
@@ -76,14 +77,11 @@ func (r *Repository) Push(ctx context.Context, p Push) (Pushed, error) {
 	if err != nil {
 		return Pushed{}, err
 	}
-	if err := change.fill(ctx, p.Content); err != nil {
-		return Pushed{}, err
-	}
 	commit, err := change.commit(p)
 	if err != nil {
 		return Pushed{}, err
 	}
-	pack, err := r.spoolPack(change.objects(commit))
+	pack, err := r.spoolPack(change.objects(commit, change.contents(ctx, p.Content)))
 	if err != nil {
 		return Pushed{}, err
 	}
@@ -124,6 +122,10 @@ func (r *Repository) spoolPack(o objects) (*spool, error) {
 	}
 	w := bufio.NewWriterSize(f, 64<<10)
 	_, err = packfile.NewEncoder(w, o, false).Encode(o.order, 0)
+	if o.rest.err != nil {
+		f.drop()
+		return nil, o.rest.err
+	}
 	if err = errors.Join(err, w.Flush()); err != nil {
 		f.drop()
 		return nil, f.failed(err)
