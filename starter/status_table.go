@@ -36,6 +36,9 @@ func (t *terminal) statusTable(s workflows.Status) string {
 			[]string{"Objects", strconv.Itoa(s.Objects)},
 			[]string{"Ignored", orDash(strings.Join(s.IgnoredNamespaces, ", "))})
 	}
+	if s.BranchEvent != nil {
+		facts = append(facts, []string{"Branch event", s.BranchEvent.String() + ", " + when(&s.BranchEvent.Time)})
+	}
 	for _, reason := range slices.Sorted(maps.Keys(s.Excluded)) {
 		facts = append(facts, []string{"Left out", fmt.Sprintf("%d %s", s.Excluded[reason], reason)})
 	}

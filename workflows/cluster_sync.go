@@ -69,11 +69,12 @@ func (s *clusterSync) tick(ctx workflow.Context) {
 // sync is the work of a tick under the configuration that it began with. Messages may change the state
 // in the middle; those that change the rules cancel the context.
 func (s *clusterSync) sync(ctx workflow.Context, config Config) error {
-	exported, fetched, err := look(ctx, config)
+	exported, fetched, err := look(ctx, config, s.state.tip())
 	if err != nil {
 		return err
 	}
 	s.state.observe(exported)
+	s.state.observeBranch(workflow.Now(ctx), fetched)
 	if exported.StaleSince != nil {
 		return temporal.NewApplicationError(exported.StaleMessage, ClusterUnreachable)
 	}
@@ -92,9 +93,9 @@ func (s *clusterSync) sync(ctx workflow.Context, config Config) error {
 }
 
 // look reads both sides at the same time.
-func look(ctx workflow.Context, config Config) (exported ExportResult, fetched FetchResult, err error) {
+func look(ctx workflow.Context, config Config, tip string) (exported ExportResult, fetched FetchResult, err error) {
 	export := execute(ctx, ExportActivity, "read what changed in "+config.Cluster, ExportInput{config})
-	fetch := execute(ctx, FetchActivity, "read the tip of "+config.Branch, FetchInput{config})
+	fetch := execute(ctx, FetchActivity, "read the tip of "+config.Branch, FetchInput{Config: config, Seen: tip})
 	err = errors.Join(export.Get(ctx, &exported), fetch.Get(ctx, &fetched))
 	return exported, fetched, err
 }
@@ -108,6 +109,7 @@ func (s *clusterSync) push(ctx workflow.Context, config Config, revision string)
 	}
 	now := workflow.Now(ctx)
 	s.state.committed(now, result)
+	s.state.saw(result.Revision)
 	s.state.Tracked = []string{result.Revision}
 	s.state.settle(now, Settled{Revision: result.Revision, Tree: result.Tree, Scope: config.Scope()})
 	s.state.record(Record{Time: now, Direction: Push, Revision: result.Revision, Changes: result.Changes})

@@ -82,12 +82,30 @@ type ExportResult struct {
 // FetchInput asks for the tip of the branch.
 type FetchInput struct {
 	Config Config `json:"config"`
+	// Seen is the tip as it was last; empty before the first time.
+	Seen string `json:"seen,omitempty"`
 }
 
 // FetchResult is the tip, whose content the worker then has; empty where the branch doesn't exist.
 type FetchResult struct {
 	Revision string `json:"revision"`
+	// Branch is what happened to the branch since Seen; empty when nothing did.
+	Branch BranchChange `json:"branch,omitempty"`
 }
+
+// BranchChange is what somebody else did to the branch.
+type BranchChange string
+
+const (
+	// BranchMoved: there are new commits on top of the tip that was seen.
+	BranchMoved BranchChange = "moved"
+	// BranchRewound: the tip is an earlier revision.
+	BranchRewound BranchChange = "rewound"
+	// BranchDeleted: there is no such branch any more.
+	BranchDeleted BranchChange = "deleted"
+	// BranchReplaced: the tip has another history, as after a forced push or in another repository.
+	BranchReplaced BranchChange = "replaced"
+)
 
 // CommitInput asks to make Git equal to the cluster.
 type CommitInput struct {

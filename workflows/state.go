@@ -29,6 +29,10 @@ type State struct {
 	// Streak counts the ticks in a row that ended in a problem.
 	Streak int `json:"streak,omitempty"`
 
+	// Tips are where the branch was, the last one first; "" is a branch that doesn't exist.
+	Tips        []string     `json:"tips,omitempty"`
+	BranchEvent *BranchEvent `json:"branchEvent,omitempty"`
+
 	Failed      []Failure `json:"failed,omitempty"`
 	FailedCount int       `json:"failedCount,omitempty"`
 	// RetryAt is when failed objects are tried again although nothing changed.
@@ -68,6 +72,38 @@ func (s *State) settledFor(config Config, tree, revision string) bool {
 func (s *State) observe(exported ExportResult) {
 	s.Objects, s.Excluded = exported.Objects, exported.Excluded
 	s.Unread, s.UnreadCount = exported.Unread, exported.UnreadCount
+}
+
+// maxTips is how many of the branch's tips are remembered, to know one when the branch is set back to it.
+const maxTips = 20
+
+// tip is where the branch was last; empty before the first time.
+func (s *State) tip() string {
+	if len(s.Tips) == 0 {
+		return ""
+	}
+	return s.Tips[0]
+}
+
+// saw remembers where the branch is.
+func (s *State) saw(tip string) {
+	if tip != s.tip() {
+		s.Tips = slices.Insert(s.Tips, 0, tip)
+		s.Tips = s.Tips[:min(len(s.Tips), maxTips)]
+	}
+}
+
+// observeBranch takes over where the branch is, and notes what somebody else did to it. Under pull, new
+// commits are what is expected.
+func (s *State) observeBranch(now time.Time, fetched FetchResult) {
+	happened := fetched.Branch
+	if happened == BranchReplaced && slices.Contains(s.Tips, fetched.Revision) {
+		happened = BranchRewound // whether or not the Git host still knows what came after it
+	}
+	if happened != "" && !(happened == BranchMoved && s.Config.Strategy == Pull) {
+		s.BranchEvent = &BranchEvent{Time: now, Change: happened, From: s.tip(), To: fetched.Revision}
+	}
+	s.saw(fetched.Revision)
 }
 
 // behind notes that the sides differ.
@@ -244,6 +280,7 @@ func (s *State) status(now time.Time) Status {
 		Excluded:          s.Excluded,
 		Ticks:             s.Ticks,
 		Recent:            nonNil(s.Recent),
+		BranchEvent:       s.BranchEvent,
 	}
 	if s.BehindSince != nil && s.running() {
 		status.LagSeconds = int64(now.Sub(*s.BehindSince) / time.Second)

@@ -53,6 +53,32 @@ type Status struct {
 	Ticks int64 `json:"ticks"`
 	// Recent are the last syncs that changed something, newest first.
 	Recent []Record `json:"recent"`
+	// BranchEvent is the last thing that somebody else did to the branch, but for new commits under pull.
+	BranchEvent *BranchEvent `json:"branchEvent,omitempty"`
+}
+
+// BranchEvent is a move of the branch that isn't the sync's. From and To are revisions, empty for a branch
+// that doesn't exist.
+type BranchEvent struct {
+	Time   time.Time    `json:"time"`
+	Change BranchChange `json:"change"`
+	From   string       `json:"from"`
+	To     string       `json:"to"`
+}
+
+// String is one line for people.
+func (e BranchEvent) String() string {
+	text := "the branch was " + string(e.Change)
+	if e.Change == BranchMoved {
+		text = "somebody else moved the branch"
+	}
+	if e.From != "" {
+		text += " from " + short(e.From)
+	}
+	if e.To != "" {
+		text += " to " + short(e.To)
+	}
+	return text
 }
 
 // Failure is one object that could not be synced.
