@@ -70,13 +70,17 @@ func (r rules) secretHash(yaml []byte) plumbing.Hash {
 	return secrets.Fingerprint(r.keys, yaml)
 }
 
-// state names a tree together with who can read the Secrets in it: another recipient is a change, too.
-func (r rules) state(t tree.Tree) string {
-	if r.keys.Empty() {
-		return t.Hash().String()
-	}
-	return t.Edit(func(e *tree.Editor) {
-		e.Put(secrets.ConfigFile, manifest.Hash(secrets.Config(r.keys)))
+// leftOut is where a state has the objects that don't take part by somebody's choice.
+const leftOut = ".left-out"
+
+// state names a tree of the cluster together with what else a sync depends on: which objects were taken out of
+// it by choice, and who can read the Secrets in it.
+func (v *view) state(live tree.Tree) string {
+	return live.Edit(func(e *tree.Editor) {
+		e.PutTree(leftOut, v.left)
+		if !v.keys.Empty() {
+			e.Put(secrets.ConfigFile, manifest.Hash(secrets.Config(v.keys)))
+		}
 	}).Hash().String()
 }
 
@@ -85,8 +89,9 @@ type view struct {
 	rules
 	index    *kube.Index
 	snapshot kube.Snapshot
-	// live is the snapshot without the namespaces that are ignored.
-	live tree.Tree
+	// live is the snapshot without the namespaces that are ignored, left are the objects that don't take part
+	// by somebody's choice, by path.
+	live, left tree.Tree
 }
 
 // look waits until the cluster has been listed and makes sure that it is the enrolled one.
@@ -103,7 +108,10 @@ func (a *Activities) look(ctx context.Context, c workflows.Config, p *progress) 
 	if err := a.checkIdentity(ctx, c, index); err != nil {
 		return nil, err
 	}
-	return &view{rules: rules, index: index, snapshot: snapshot, live: withoutIgnored(snapshot.Tree, c)}, nil
+	return &view{
+		rules: rules, index: index, snapshot: snapshot,
+		live: withoutIgnored(snapshot.Tree, c), left: withoutIgnored(snapshot.Left, c),
+	}, nil
 }
 
 // leaves reports whether a push has to leave a file of Git as it is: because its object isn't looked at, by
@@ -115,8 +123,8 @@ func (v *view) leaves(path string) bool {
 	if location, ok := manifest.ParsePath(path); ok && v.selection.Excludes(manifest.Resource{Group: location.Group, Name: location.Resource}) {
 		return true
 	}
-	entry, ok := v.index.Lookup(path)
-	return ok && manifest.Chosen(entry.SkippedFor)
+	_, left := v.left.Get(path)
+	return left
 }
 
 // withoutIgnored cuts the ignored namespaces and the sync's own out of a tree of canonical paths.

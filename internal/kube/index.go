@@ -33,6 +33,7 @@ type Index struct {
 	// changed is closed, and replaced, when something happened that a caller may be waiting for.
 	changed   chan struct{}
 	tree      *tree.Editor
+	left      *tree.Editor
 	resources map[schema.GroupResource]*resource
 	pending   map[string]*entry // entries whose content is held, by path
 	skipped   map[string]int    // objects in no tree, by reason
@@ -85,6 +86,7 @@ func (c *Cluster) NewIndex(o IndexOptions) *Index {
 		rereads:    newRereads(),
 		changed:    make(chan struct{}),
 		tree:       tree.NewEditor(tree.Tree{}),
+		left:       tree.NewEditor(tree.Tree{}),
 		resources:  map[schema.GroupResource]*resource{},
 		pending:    map[string]*entry{},
 		skipped:    map[string]int{},

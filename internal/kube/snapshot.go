@@ -20,6 +20,8 @@ import (
 type Snapshot struct {
 	// Tree holds every exportable object of all namespaces: its canonical path and the hash of its file.
 	Tree tree.Tree
+	// Left holds the paths of the objects that are not in Tree by somebody's choice (manifest.Chosen).
+	Left tree.Tree
 	// Unread are the resources whose content is not known now. What was known of them before, if
 	// anything, is in Tree.
 	Unread []Unread
@@ -156,6 +158,7 @@ func grouped(n int) string {
 func (x *Index) snapshot(now time.Time) Snapshot {
 	s := Snapshot{
 		Tree:     x.tree.Tree(),
+		Left:     x.left.Tree(),
 		Skipped:  maps.Clone(x.skipped),
 		known:    make(map[schema.GroupResource]bool, len(x.resources)),
 		catalog:  x.discovery.catalog,

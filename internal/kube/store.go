@@ -5,6 +5,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/resourceversion"
 
 	"github.com/active-cluster-sync/active-cluster-sync/internal/manifest"
+	"github.com/active-cluster-sync/active-cluster-sync/internal/tree"
 )
 
 // Add, Update, Delete, Replace and Resync are what a reflector calls.
@@ -136,6 +137,11 @@ func (x *Index) place(path string, e *entry) {
 		x.tree.Remove(path)
 	} else {
 		x.tree.Put(path, e.hash)
+	}
+	if e != nil && manifest.Chosen(e.skipped) {
+		x.left.Put(path, tree.Empty)
+	} else {
+		x.left.Remove(path)
 	}
 	if e == nil || e.content == nil {
 		delete(x.pending, path)
