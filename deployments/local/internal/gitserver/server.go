@@ -153,6 +153,10 @@ func withoutCredentials(r *http.Request) *http.Request {
 	// Git sends a large push in chunks, which net/http/cgi refuses because CGI
 	// wants a length. git-http-backend reads to the end when there is none.
 	inner.TransferEncoding = nil
+	// With a length, it asks again and again for what a broken connection has left out, for ever.
+	if inner.ContentLength > 0 {
+		inner.ContentLength = -1
+	}
 	return inner
 }
 

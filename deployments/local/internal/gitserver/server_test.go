@@ -4,13 +4,17 @@ import (
 	"bytes"
 	"context"
 	"crypto/rand"
+	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
+	"time"
 )
 
 func TestTokenOpensItsRepository(t *testing.T) {
@@ -45,6 +49,63 @@ func TestLargePushArrives(t *testing.T) {
 	git(t, token(t, server, "demo"), "clone", server.URL()+"/demo.git", again)
 	if got, _ := os.ReadFile(filepath.Join(again, "large")); !bytes.Equal(got, large) {
 		t.Errorf("of %d bytes %d arrived, or others", len(large), len(got))
+	}
+}
+
+// git-http-backend goes on for ever reading what a broken connection has left out, if it was told how much to
+// expect.
+func TestABrokenPushLeavesNoProcessBehind(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("child processes are read from /proc")
+	}
+	server := serve(t, "demo")
+	body, broken := io.Pipe()
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, server.URL()+"/demo.git/git-receive-pack", body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	request.ContentLength = 1 << 20
+	request.Header.Set("Content-Type", "application/x-git-receive-pack-request")
+	request.SetBasicAuth("git", token(t, server, "demo"))
+	ended := make(chan error, 1)
+	go func() {
+		response, err := http.DefaultClient.Do(request)
+		if err == nil {
+			response.Body.Close()
+		}
+		ended <- err
+	}()
+	_, _ = broken.Write([]byte("00ff"))
+	await(t, "the backend runs", func() bool { return len(backends(t)) > 0 })
+	_ = broken.CloseWithError(errors.New("the connection broke"))
+	if err := <-ended; err == nil {
+		t.Error("half a push was answered")
+	}
+	await(t, "the backend has ended", func() bool { return len(backends(t)) == 0 })
+}
+
+// backends are the processes of git-http-backend that this process has started.
+func backends(t *testing.T) (pids []string) {
+	t.Helper()
+	stats, err := filepath.Glob("/proc/[0-9]*/stat")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range stats {
+		stat, _ := os.ReadFile(file)
+		if strings.Contains(string(stat), "(git-http-backen") && strings.Contains(string(stat), fmt.Sprintf(" %d ", os.Getpid())) {
+			pids = append(pids, filepath.Base(filepath.Dir(file)))
+		}
+	}
+	return pids
+}
+
+func await(t *testing.T, what string, condition func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(time.Minute); !condition(); time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("not in time: %s", what)
+		}
 	}
 }
 
