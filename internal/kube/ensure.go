@@ -66,13 +66,13 @@ func (w *writer) update(ctx context.Context, t target) (Written, error) {
 	if err != nil {
 		return Written{}, err
 	}
-	if reason, skipped := w.index.skip(t.kind, live.Object); skipped {
+	wanted := t.over(live)
+	if reason, skipped := w.index.skip(t.kind, live.Object); skipped && !w.takesOver(t, reason, wanted) {
 		return Written{Action: Skipped, Reason: reason}, nil
 	}
 	if live.GetDeletionTimestamp() != nil {
 		return Written{}, fmt.Errorf("it is being deleted and waits for %s; it is created again once it is gone", waitsFor(live))
 	}
-	wanted := t.over(live)
 	if equality.Semantic.DeepEqual(wanted.Object, live.Object) {
 		hash, err := w.settle(ctx, t, live)
 		return Written{Action: Unchanged, Hash: hash}, err
@@ -107,6 +107,17 @@ func (t target) over(live *unstructured.Unstructured) *unstructured.Unstructured
 	metadata["resourceVersion"], metadata["uid"] = live.GetResourceVersion(), string(live.GetUID())
 	full["metadata"] = metadata
 	return &unstructured.Unstructured{Object: full}
+}
+
+// takesOver: each cluster has the object by itself, and Git holds what a person made of it, like the account
+// "default" with pull Secrets. A new cluster's own one is to become that. Or somebody took the labels off an
+// object by which it takes part, and Git has them.
+func (w *writer) takesOver(t target, reason string, wanted *unstructured.Unstructured) bool {
+	if reason != manifest.ReasonKubernetes && reason != manifest.ReasonLabels {
+		return false
+	}
+	_, skipped := w.index.skip(t.kind, wanted.Object)
+	return !skipped
 }
 
 func (t target) read(ctx context.Context) (*unstructured.Unstructured, error) {

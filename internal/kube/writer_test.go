@@ -190,6 +190,32 @@ func TestExcludedObjectsAreNeitherWrittenNorDeleted(t *testing.T) {
 	}
 }
 
+// Each cluster has the account by itself, and leaves it out of its tree. What a person made of it elsewhere is
+// to arrive all the same.
+func TestApplyTakesOverWhatKubernetesMade(t *testing.T) {
+	t.Parallel()
+	index := startIndex(t, connectAdmin(t))
+	snapshot(t, index)
+	ns := namespace(t)
+	account := "apiVersion: v1\nkind: ServiceAccount\nmetadata: {name: default, namespace: " + ns + "}\n"
+	write := wanted(t, index, account+"imagePullSecrets: [{name: registry}]\n")
+	until(t, "the account is known", func() bool {
+		e, ok := index.Lookup(write.Path)
+		return ok && e.SkippedFor != ""
+	})
+	result := written(t, index, write)
+	require.Equal(t, kube.Updated, result.Action)
+	require.Contains(t, read(t, object(t, account)).Object, "imagePullSecrets")
+	require.Equal(t, kube.Unchanged, written(t, index, write).Action)
+
+	// What is the cluster's own whatever it says isn't written.
+	other := strings.Replace(account, "name: default,", "name: kube-root-ca.crt,", 1)
+	other = strings.Replace(other, "ServiceAccount", "ConfigMap", 1)
+	write = wanted(t, index, other+"data: {ca.crt: another}\n")
+	until(t, "the certificate is known", func() bool { _, ok := index.Lookup(write.Path); return ok })
+	require.Equal(t, kube.Skipped, written(t, index, write).Action)
+}
+
 func TestDeleteNeverHitsAnObjectThatCameLater(t *testing.T) {
 	t.Parallel()
 	ns := namespace(t)
