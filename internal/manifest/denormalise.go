@@ -77,7 +77,7 @@ func (r restoration) restoreValue(into map[string]any, field string, value any, 
 	if _, declared := into[field]; declared || !r.takes(r.live, value, managed) {
 		return
 	}
-	if r.fits != nil && !r.fits(r.out, r.live, value) {
+	if r.fits != nil && !r.fits(r.out, r.live, into, value) {
 		return
 	}
 	if into[field] = runtime.DeepCopyJSONValue(value); !r.takes(r.out, value, managed) {

@@ -53,6 +53,11 @@ func TestDenormaliseService(t *testing.T) {
 			`{type: NodePort, ports: [{port: 80}, {port: 82, nodePort: 30001}],
 			  clusterIP: 10.0.0.1, clusterIPs: [10.0.0.1], ipFamilies: [IPv4], ipFamilyPolicy: SingleStack}`,
 		}, {
+			"the same node port for another protocol, as the server allocates it",
+			`{type: NodePort, ports: [{port: 80}, {port: 80, protocol: UDP, nodePort: 30001}]}`,
+			`{type: NodePort, ports: [{port: 80, nodePort: 30001}, {port: 80, protocol: UDP, nodePort: 30001}],
+			  clusterIP: 10.0.0.1, clusterIPs: [10.0.0.1], ipFamilies: [IPv4], ipFamilyPolicy: SingleStack}`,
+		}, {
 			"no node ports for a type that has none",
 			`{type: ClusterIP, ports: [{port: 80}]}`,
 			`{type: ClusterIP, ports: [{port: 80}],

@@ -23,8 +23,9 @@ type rule struct {
 	unless keeper
 	// never are values that are not the user's whatever the managed fields say.
 	never func(o *object, value any) bool
-	// fits tells whether the live value suits what is going to be written. Without it: always.
-	fits func(out, live *object, value any) bool
+	// fits tells whether the live value suits what is going to be written; in is the map there that it would
+	// be in. Without it: always.
+	fits func(out, live *object, in map[string]any, value any) bool
 	// emptied: the rule is for a map or a list that holds nothing, which the others may leave behind.
 	emptied bool
 

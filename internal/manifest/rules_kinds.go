@@ -39,7 +39,7 @@ func serviceRules() []rule {
 		{
 			at: "spec.clusterIPs", why: "allocated, or None as clusterIP says",
 			unless: setByAnyone,
-			fits: func(out, live *object, value any) bool {
+			fits: func(out, live *object, _ map[string]any, value any) bool {
 				addresses, _ := value.([]any)
 				return hasAddress(out) && len(addresses) > 0 && reflect.DeepEqual(addresses[0], out.at("spec", "clusterIP")) &&
 					sameOrAbsent(out, live, "spec", "ipFamilyPolicy") && sameOrAbsent(out, live, "spec", "ipFamilies")
@@ -49,7 +49,7 @@ func serviceRules() []rule {
 			at: "spec.clusterIP", why: "allocated from a range that is another one in another cluster",
 			when:   func(_ *object, value any) bool { return value != "None" },
 			unless: setByAnyone,
-			fits: func(out, _ *object, value any) bool {
+			fits: func(out, _ *object, _ map[string]any, value any) bool {
 				addresses, declared := out.at("spec", "clusterIPs").([]any)
 				return hasAddress(out) && (!declared || len(addresses) > 0 && reflect.DeepEqual(addresses[0], value))
 			},
@@ -57,26 +57,28 @@ func serviceRules() []rule {
 		{
 			at: "spec.ipFamilies", why: "defaulted to the families that the cluster has",
 			unless: setByAnyone,
-			fits: func(out, live *object, _ any) bool {
+			fits: func(out, live *object, _ map[string]any, _ any) bool {
 				return hasAddress(out) && sameOrAbsent(out, live, "spec", "ipFamilyPolicy")
 			},
 		},
 		{
 			at: "spec.ipFamilyPolicy", why: "defaulted to the families that the cluster has",
 			unless: setByAnyone,
-			fits: func(out, live *object, _ any) bool {
+			fits: func(out, live *object, _ map[string]any, _ any) bool {
 				return hasAddress(out) && sameOrAbsent(out, live, "spec", "ipFamilies")
 			},
 		},
 		{
 			at: "spec.ports[port,protocol].nodePort", why: "allocated among those that are free in the cluster",
 			unless: setByAnyone,
-			fits:   func(out, _ *object, value any) bool { return hasNodePorts(out) && !usesNodePort(out, value) },
+			fits: func(out, _ *object, port map[string]any, value any) bool {
+				return hasNodePorts(out) && !usesNodePort(out, protocolOf(port), value)
+			},
 		},
 		{
 			at: "spec.healthCheckNodePort", why: "allocated among those that are free in the cluster",
 			unless: setByAnyone,
-			fits: func(out, _ *object, _ any) bool {
+			fits: func(out, _ *object, _ map[string]any, _ any) bool {
 				return out.at("spec", "type") == "LoadBalancer" && out.at("spec", "externalTrafficPolicy") == "Local"
 			},
 		},
@@ -97,12 +99,21 @@ func hasNodePorts(service *object) bool {
 	return false
 }
 
-func usesNodePort(service *object, number any) bool {
+// usesNodePort: the number is taken. Ports of different protocols may have the same one, and do have where
+// their port is the same.
+func usesNodePort(service *object, protocol, number any) bool {
 	ports, _ := service.at("spec", "ports").([]any)
 	return slices.ContainsFunc(ports, func(port any) bool {
 		fields, _ := port.(map[string]any)
-		return reflect.DeepEqual(fields["nodePort"], number)
+		return reflect.DeepEqual(fields["nodePort"], number) && reflect.DeepEqual(protocolOf(fields), protocol)
 	})
+}
+
+func protocolOf(port map[string]any) any {
+	if port["protocol"] == nil {
+		return "TCP"
+	}
+	return port["protocol"]
 }
 
 func podRules() []rule {
@@ -157,7 +168,7 @@ const boundByController = "pv.kubernetes.io/bound-by-controller"
 
 func claimRules() []rule {
 	bound := annotation(boundByController, "written at binding")
-	bound.fits = func(out, _ *object, _ any) bool {
+	bound.fits = func(out, _ *object, _ map[string]any, _ any) bool {
 		spec, _ := out.at("spec").(map[string]any)
 		_, chosen := spec["volumeName"]
 		return !chosen
@@ -179,7 +190,7 @@ func claimRules() []rule {
 }
 
 func volumeRules() []rule {
-	sameClaim := func(out, live *object, _ any) bool {
+	sameClaim := func(out, live *object, _ map[string]any, _ any) bool {
 		return reflect.DeepEqual(out.at("spec", "claimRef", "namespace"), live.at("spec", "claimRef", "namespace")) &&
 			reflect.DeepEqual(out.at("spec", "claimRef", "name"), live.at("spec", "claimRef", "name"))
 	}
