@@ -135,8 +135,12 @@ func TestNormaliseFile(t *testing.T) {
 			`{apiVersion: v1, kind: PersistentVolumeClaim, metadata: {name: a, namespace: b, finalizers: [example.com/mine]}}`,
 		}, {
 			"the claim of a volume stays, but for its UID",
-			`{apiVersion: v1, kind: PersistentVolume, metadata: {name: a}, spec: {claimRef: {name: c, namespace: d, uid: x, resourceVersion: "1"}}}`,
-			`{apiVersion: v1, kind: PersistentVolume, metadata: {name: a}, spec: {claimRef: {name: c, namespace: d}}}`,
+			`{apiVersion: v1, kind: PersistentVolume, metadata: {name: a}, spec: {claimRef: {kind: PersistentVolumeClaim, name: c, namespace: d, uid: x, resourceVersion: "1"}}}`,
+			`{apiVersion: v1, kind: PersistentVolume, metadata: {name: a}, spec: {claimRef: {kind: PersistentVolumeClaim, name: c, namespace: d}}}`,
+		}, {
+			"a volume that is only called like that of a token stays",
+			`{apiVersion: v1, kind: Pod, metadata: {name: a, namespace: b, uid: x}, spec: {volumes: [{name: kube-api-access-mine, projected: {sources: [{serviceAccountToken: {path: token}}]}}, {name: kube-api-access-bcd24, projected: {sources: [{secret: {name: s}}]}}]}}`,
+			`{apiVersion: v1, kind: Pod, metadata: {name: a, namespace: b}, spec: {volumes: [{name: kube-api-access-mine, projected: {sources: [{serviceAccountToken: {path: token}}]}}, {name: kube-api-access-bcd24, projected: {sources: [{secret: {name: s}}]}}]}}`,
 		}, {
 			"a volume that the controller chose goes",
 			`{apiVersion: v1, kind: PersistentVolumeClaim, metadata: {name: a, namespace: b, annotations: {pv.kubernetes.io/bound-by-controller: "yes", volume.kubernetes.io/selected-node: node-1}}, spec: {volumeName: pvc-1}}`,

@@ -206,6 +206,8 @@ func volumeRules() []rule {
 func namespaceRules() []rule {
 	return []rule{
 		{at: "spec.finalizers", why: "set by the server, changed through a subresource only"},
+		{at: "spec.claimRef.kind", why: "always the same, filled in at binding", unless: setByPerson, fits: sameClaim},
+		{at: "spec.claimRef.apiVersion", why: "always the same, filled in at binding", unless: setByPerson, fits: sameClaim},
 		emptied("spec"),
 		{at: `metadata.labels["kubernetes.io/metadata.name"]`, why: "set by the server"},
 	}
