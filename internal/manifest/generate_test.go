@@ -57,11 +57,12 @@ var tellingValues = []any{
 
 var tellingItems = []any{
 	"kubernetes.io/pvc-protection", "foregroundDeletion", "example.com/mine", "example.com/theirs",
-	map[string]any{"name": "kube-api-access-abcde", "projected": map[string]any{}},
-	map[string]any{"name": "kube-api-access-abcde", "mountPath": "/var/run/secrets/kubernetes.io/serviceaccount"},
+	map[string]any{"name": "kube-api-access-bcd24", "projected": map[string]any{"sources": []any{map[string]any{"serviceAccountToken": map[string]any{"path": "token"}}}}},
+	map[string]any{"name": "kube-api-access-mine", "projected": map[string]any{}},
+	map[string]any{"name": "kube-api-access-bcd24", "mountPath": "/var/run/secrets/kubernetes.io/serviceaccount"},
 	map[string]any{"name": "a", "emptyDir": map[string]any{}},
 	map[string]any{"name": "a", "mountPath": "/a"},
-	map[string]any{"name": "it-token-abcde"}, map[string]any{"name": "it-dockercfg-abcde"}, map[string]any{"name": "pull"},
+	map[string]any{"name": "it-token-bcd24"}, map[string]any{"name": "it-dockercfg-bcd24"}, map[string]any{"name": "pull"},
 	map[string]any{"key": "node.kubernetes.io/not-ready", "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": int64(300)},
 	map[string]any{"key": "node.kubernetes.io/not-ready", "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": int64(30)},
 	nil, int64(1),

@@ -138,6 +138,10 @@ func TestNormaliseFile(t *testing.T) {
 			`{apiVersion: v1, kind: PersistentVolume, metadata: {name: a}, spec: {claimRef: {kind: PersistentVolumeClaim, name: c, namespace: d, uid: x, resourceVersion: "1"}}}`,
 			`{apiVersion: v1, kind: PersistentVolume, metadata: {name: a}, spec: {claimRef: {kind: PersistentVolumeClaim, name: c, namespace: d}}}`,
 		}, {
+			"Secrets with names of people stay",
+			`{apiVersion: v1, kind: ServiceAccount, metadata: {name: a, namespace: b, uid: x}, secrets: [{name: a-token-x7k2p}, {name: a-token-extra}, {name: x-token-x7k2p}]}`,
+			`{apiVersion: v1, kind: ServiceAccount, metadata: {name: a, namespace: b}, secrets: [{name: a-token-extra}, {name: x-token-x7k2p}]}`,
+		}, {
 			"a volume that is only called like that of a token stays",
 			`{apiVersion: v1, kind: Pod, metadata: {name: a, namespace: b, uid: x}, spec: {volumes: [{name: kube-api-access-mine, projected: {sources: [{serviceAccountToken: {path: token}}]}}, {name: kube-api-access-bcd24, projected: {sources: [{secret: {name: s}}]}}]}}`,
 			`{apiVersion: v1, kind: Pod, metadata: {name: a, namespace: b}, spec: {volumes: [{name: kube-api-access-mine, projected: {sources: [{serviceAccountToken: {path: token}}]}}, {name: kube-api-access-bcd24, projected: {sources: [{secret: {name: s}}]}}]}}`,

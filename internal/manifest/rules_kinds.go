@@ -138,19 +138,27 @@ func podRules() []rule {
 	return append(rules, volumeTemplateRules("spec")...)
 }
 
-// The ServiceAccount admission plugin names its volume so, with five random characters behind.
-const tokenVolumePrefix = "kube-api-access-"
+// nameCharacters are those of names that Kubernetes makes up: no vowels, so that there are no words.
+const nameCharacters = "bcdfghjklmnpqrstvwxz2456789"
+
+// tokenVolumeName is how the ServiceAccount admission plugin names its volume.
+var tokenVolumeName = regexp.MustCompile(`^kube-api-access-[` + nameCharacters + `]{5}$`)
 
 func isTokenVolume(_ *object, item any) bool {
 	volume, _ := item.(map[string]any)
 	name, _ := volume["name"].(string)
-	return strings.HasPrefix(name, tokenVolumePrefix) && volume["projected"] != nil
+	projected, _ := volume["projected"].(map[string]any)
+	sources, _ := projected["sources"].([]any)
+	return tokenVolumeName.MatchString(name) && slices.ContainsFunc(sources, func(source any) bool {
+		fields, _ := source.(map[string]any)
+		return fields["serviceAccountToken"] != nil
+	})
 }
 
 func isTokenMount(_ *object, item any) bool {
 	mount, _ := item.(map[string]any)
 	name, _ := mount["name"].(string)
-	return strings.HasPrefix(name, tokenVolumePrefix) && mount["mountPath"] == "/var/run/secrets/kubernetes.io/serviceaccount"
+	return tokenVolumeName.MatchString(name) && mount["mountPath"] == "/var/run/secrets/kubernetes.io/serviceaccount"
 }
 
 // isDefaultToleration recognises what the DefaultTolerationSeconds admission plugin adds.
@@ -198,6 +206,8 @@ func volumeRules() []rule {
 	return []rule{
 		{at: "spec.claimRef.uid", why: "of the claim in this cluster", fits: sameClaim},
 		{at: "spec.claimRef.resourceVersion", why: "of the claim in this cluster", fits: sameClaim},
+		{at: "spec.claimRef.kind", why: "always the same, filled in at binding", unless: setByPerson, fits: sameClaim},
+		{at: "spec.claimRef.apiVersion", why: "always the same, filled in at binding", unless: setByPerson, fits: sameClaim},
 		annotation(boundByController, "written at binding"),
 		annotation("pv.kubernetes.io/migrated-to", "written at migration to CSI"),
 	}
@@ -206,8 +216,6 @@ func volumeRules() []rule {
 func namespaceRules() []rule {
 	return []rule{
 		{at: "spec.finalizers", why: "set by the server, changed through a subresource only"},
-		{at: "spec.claimRef.kind", why: "always the same, filled in at binding", unless: setByPerson, fits: sameClaim},
-		{at: "spec.claimRef.apiVersion", why: "always the same, filled in at binding", unless: setByPerson, fits: sameClaim},
 		emptied("spec"),
 		{at: `metadata.labels["kubernetes.io/metadata.name"]`, why: "set by the server"},
 	}
@@ -215,7 +223,7 @@ func namespaceRules() []rule {
 
 // generatedSecret matches the end of the names of Secrets that controllers of Kubernetes until 1.23 and of
 // OpenShift make for a ServiceAccount.
-var generatedSecret = regexp.MustCompile(`^-(token|dockercfg)-[a-z0-9]{5,6}$`)
+var generatedSecret = regexp.MustCompile(`^-(token|dockercfg)-[` + nameCharacters + `]{5,6}$`)
 
 func serviceAccountRules() []rule {
 	generated := func(o *object, item any) bool {
