@@ -61,6 +61,20 @@ func (s *side) export(t *testing.T) git {
 	return files
 }
 
+// awaitIndex waits until the index has heard of all that was done to the objects.
+func (s *side) awaitIndex(t *testing.T, objects table) {
+	t.Helper()
+	for path, o := range objects {
+		if leftOut(o) == manifest.ReasonUnwatched {
+			continue
+		}
+		until(t, "the index knows "+path, func() bool {
+			e, _ := s.index.Lookup(path)
+			return e.ResourceVersion == at(s.get(t, o), "metadata", "resourceVersion")
+		})
+	}
+}
+
 // exportOf is export, after some time for what is on its way to the state of the other cluster.
 func (s *side) exportOf(t *testing.T, other *side) git {
 	t.Helper()

@@ -17,13 +17,13 @@ const secretsAreExported = false
 
 // leftOut is the reason for which an object isn't in Git, "" for one that is.
 func leftOut(o object) string {
-	if resourcesLeftOut[o.Resource.String()] != "" {
+	if resourcesLeftOut[o.String()] != "" {
 		return manifest.ReasonUnwatched
 	}
 	if reason, ok := objectsLeftOut[o.path]; ok {
 		return reason
 	}
-	if o.Resource.String() == "secrets" && !secretsAreExported {
+	if o.String() == "secrets" && !secretsAreExported {
 		return manifest.ReasonSecret
 	}
 	return ""

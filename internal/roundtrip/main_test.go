@@ -59,7 +59,7 @@ func startClusters(t *testing.T) (a, b *side) {
 func (s *side) startIndex(t *testing.T) *kube.Index {
 	cluster, err := kube.Connect(s.kubeconfig, "")
 	require.NoError(t, err)
-	var log io.Writer = io.Discard
+	log := io.Discard
 	if testing.Verbose() {
 		log = t.Output()
 	}

@@ -2,6 +2,7 @@ package roundtrip
 
 import (
 	"encoding/json"
+	"errors"
 	"io"
 	"os"
 	"os/exec"
@@ -70,7 +71,7 @@ func thirdParty(t *testing.T) []string {
 	for modules := json.NewDecoder(strings.NewReader(string(out))); ; {
 		var module struct{ Path, Dir string }
 		err := modules.Decode(&module)
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			break
 		}
 		require.NoError(t, err)

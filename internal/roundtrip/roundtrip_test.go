@@ -26,6 +26,7 @@ func TestRoundTrip(t *testing.T) {
 	requireEveryResource(t, a, objects)
 	a.imitateControllers(t, objects)
 	a.awaitControllers(t)
+	a.awaitIndex(t, objects)
 	stored := a.export(t)
 	requireLeftOut(t, a, objects, stored)
 	requireNothingLost(t, a, objects, stored)
