@@ -12,9 +12,6 @@ import (
 	"github.com/active-cluster-sync/active-cluster-sync/internal/manifest"
 )
 
-// secretsAreExported is all that has to be changed here when Secrets go to Git.
-const secretsAreExported = false
-
 // leftOut is the reason for which an object isn't in Git, "" for one that is.
 func leftOut(o object) string {
 	if resourcesLeftOut[o.String()] != "" {
@@ -22,9 +19,6 @@ func leftOut(o object) string {
 	}
 	if reason, ok := objectsLeftOut[o.path]; ok {
 		return reason
-	}
-	if o.String() == "secrets" && !secretsAreExported {
-		return manifest.ReasonSecret
 	}
 	return ""
 }

@@ -63,7 +63,10 @@ func (s *side) startIndex(t *testing.T) *kube.Index {
 	if testing.Verbose() {
 		log = t.Output()
 	}
-	index := cluster.NewIndex(kube.IndexOptions{Logger: slog.New(slog.NewTextHandler(log, nil))})
+	index := cluster.NewIndex(kube.IndexOptions{
+		Logger:    slog.New(slog.NewTextHandler(log, nil)),
+		Selection: manifest.Selection{Secrets: manifest.SecretsTakePart},
+	})
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
 	go func() { defer close(done); _ = index.Run(ctx) }()
