@@ -43,6 +43,8 @@ type stackOptions struct {
 	Git      bool
 	// Ports are those that somebody asked for by number, by part; 0 for any.
 	Ports map[string]int
+	// Audited are users whose requests the API servers log.
+	Audited []string
 }
 
 // stack is what runs: the servers, their ports and the directory's lock.
@@ -198,6 +200,7 @@ func (s *stack) startCluster(ctx context.Context, i int, part *progress.Part) er
 		Binaries:   s.assets,
 		Ports:      s.ports,
 		Port:       s.lastPort("cluster " + name),
+		Audited:    s.options.Audited,
 		Report:     part.Step,
 	})
 	if err != nil {

@@ -29,6 +29,8 @@ type Config struct {
 	// Ports are reserved from here; Port is the API server's if it is free.
 	Ports *process.Ports
 	Port  int
+	// Audited are users whose requests are logged, see AuditLog.
+	Audited []string
 	// Report is told what is being waited for.
 	Report func(format string, args ...any)
 }
@@ -161,7 +163,11 @@ func (p *ControlPlane) startAPIServer(etcd etcdEndpoint) error {
 		return err
 	}
 	p.port = port
-	return p.run("kube-apiserver",
+	audit, err := p.auditArgs()
+	if err != nil {
+		return err
+	}
+	return p.run("kube-apiserver", append(audit,
 		"--bind-address=127.0.0.1",
 		"--advertise-address=127.0.0.1",
 		fmt.Sprintf("--secure-port=%d", port),
@@ -178,7 +184,7 @@ func (p *ControlPlane) startAPIServer(etcd etcdEndpoint) error {
 		"--allow-privileged",
 		// The Service kubernetes may not point at a loopback address.
 		"--endpoint-reconciler-type=none",
-	)
+	)...)
 }
 
 func (p *ControlPlane) startControllerManager() error {
