@@ -1,0 +1,145 @@
+package bench
+
+import (
+	"maps"
+	"slices"
+)
+
+// Report is a whole run, as in results.json. Each figure is the median of its
+// repetitions, and 0 where nothing was measured.
+type Report struct {
+	Date         string        `json:"date"` // RFC 3339
+	Commit       string        `json:"commit"`
+	Machine      Machine       `json:"machine"`
+	Settings     Settings      `json:"settings"`
+	Sizes        []Size        `json:"sizes"` // ascending
+	Requirements []Requirement `json:"requirements"`
+}
+
+// Size is what was measured on one cluster.
+type Size struct {
+	// Objects is what the cluster was filled with, Exported how many of them
+	// are in Git, Secrets how many of those are Secrets.
+	Objects         int     `json:"objects"`
+	Exported        int     `json:"exported"`
+	Secrets         int     `json:"secrets"`
+	PopulateSeconds float64 `json:"populateSeconds"`
+	Product         Costs   `json:"product"`
+	Baseline        Costs   `json:"baseline"`
+	// Loop is the baseline's first push with a kubectl for each resource.
+	Loop Cost `json:"baselineFirstPushOneByOne"`
+}
+
+// Costs are those of one way to keep a cluster in Git.
+type Costs struct {
+	First Cost `json:"firstPush"`
+	Idle  Cost `json:"idleTick"`
+	One   Cost `json:"oneObjectTick"`
+	Many  Cost `json:"manyObjectsTick"`
+	// PeakRSS is the largest resident size, in bytes: of the worker through
+	// all of it, or of the largest single process of the baseline.
+	PeakRSS float64 `json:"peakRSSBytes"`
+}
+
+// Cost is that of one tick, or of one run of the baseline.
+type Cost struct {
+	// Wall is how long the work took. For the product's ticks it is the sum of
+	// what its activities took, some of which run at the same time.
+	Wall float64 `json:"wallSeconds"`
+	// Latency is the time from the last edit until Git has it: the wait for
+	// the next tick and the work.
+	Latency float64 `json:"latencySeconds,omitempty"`
+	CPU     float64 `json:"cpuSeconds"`
+	// Edited is how many objects were edited before, Changed how many files
+	// differ afterwards.
+	Edited  float64 `json:"edited,omitempty"`
+	Changed float64 `json:"changedFiles,omitempty"`
+	// APIRequests are by verb, such as list; APIBytes and GitBytes are those of
+	// both directions on the wire, TLS and headers included.
+	APIRequests map[string]float64 `json:"apiRequests"`
+	APIBytes    float64            `json:"apiBytes"`
+	GitRequests float64            `json:"gitRequests"`
+	GitBytes    float64            `json:"gitBytes"`
+	GitObjects  float64            `json:"gitObjects"`
+}
+
+// reads are the API requests that cost with the size of the cluster. A watch
+// is not one of them: it ends and begins anew every few minutes.
+func (c Cost) reads() float64 { return c.APIRequests["list"] + c.APIRequests["get"] }
+
+func (c Cost) allAPIRequests() float64 {
+	sum := 0.0
+	for _, n := range c.APIRequests {
+		sum += n
+	}
+	return sum
+}
+
+// per divides a cost that was measured over several ticks.
+func (c Cost) per(ticks float64) Cost {
+	requests := maps.Clone(c.APIRequests)
+	for verb := range requests {
+		requests[verb] /= ticks
+	}
+	c.APIRequests = requests
+	for _, figure := range c.figures() {
+		*figure /= ticks
+	}
+	return c
+}
+
+func (c *Cost) figures() []*float64 {
+	return []*float64{&c.Wall, &c.Latency, &c.CPU, &c.Edited, &c.Changed, &c.APIBytes, &c.GitRequests, &c.GitBytes, &c.GitObjects}
+}
+
+// medianCost takes the median of each figure for itself.
+func medianCost(costs []Cost) Cost {
+	result := Cost{APIRequests: map[string]float64{}}
+	for i, figure := range result.figures() {
+		values := make([]float64, len(costs))
+		for j := range costs {
+			values[j] = *costs[j].figures()[i]
+		}
+		*figure = median(values)
+	}
+	for _, cost := range costs {
+		for verb := range cost.APIRequests {
+			result.APIRequests[verb] = 0
+		}
+	}
+	for verb := range result.APIRequests {
+		values := make([]float64, len(costs))
+		for j, cost := range costs {
+			values[j] = cost.APIRequests[verb]
+		}
+		result.APIRequests[verb] = median(values)
+	}
+	return result
+}
+
+func medianCosts(all []Costs) Costs {
+	var first, idle, one, many []Cost
+	var peaks []float64
+	for _, costs := range all {
+		first, idle = append(first, costs.First), append(idle, costs.Idle)
+		one, many = append(one, costs.One), append(many, costs.Many)
+		peaks = append(peaks, costs.PeakRSS)
+	}
+	return Costs{
+		First: medianCost(first), Idle: medianCost(idle), One: medianCost(one), Many: medianCost(many),
+		PeakRSS: median(peaks),
+	}
+}
+
+// median is 0 of nothing.
+func median(values []float64) float64 {
+	if len(values) == 0 {
+		return 0
+	}
+	sorted := slices.Sorted(slices.Values(values))
+	middle := len(sorted) / 2
+	if len(sorted)%2 == 1 {
+		return sorted[middle]
+	}
+	return (sorted[middle-1] + sorted[middle]) / 2
+}

@@ -1,0 +1,129 @@
+package bench
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"testing"
+)
+
+func TestMedian(t *testing.T) {
+	for _, c := range []struct {
+		values []float64
+		want   float64
+	}{
+		{nil, 0},
+		{[]float64{7}, 7},
+		{[]float64{9, 1, 5}, 5},
+		{[]float64{4, 1, 3, 2}, 2.5},
+	} {
+		if got := median(c.values); got != c.want {
+			t.Errorf("median of %v is %v, want %v", c.values, got, c.want)
+		}
+	}
+}
+
+func TestMedianOfCostsTakesEachFigureForItself(t *testing.T) {
+	got := medianCost([]Cost{
+		{CPU: 1, GitBytes: 30, APIRequests: map[string]float64{"list": 4}},
+		{CPU: 3, GitBytes: 10, APIRequests: map[string]float64{"list": 6, "watch": 2}},
+		{CPU: 2, GitBytes: 20, APIRequests: map[string]float64{"list": 5, "watch": 1}},
+	})
+	if got.CPU != 2 || got.GitBytes != 20 || got.APIRequests["list"] != 5 || got.APIRequests["watch"] != 1 {
+		t.Errorf("got %+v", got)
+	}
+}
+
+func TestCostPerTickLeavesTheMeasurementAsItIs(t *testing.T) {
+	whole := Cost{CPU: 6, Wall: 3, GitRequests: 12, APIRequests: map[string]float64{"watch": 3}}
+	tick := whole.per(12)
+	if tick.CPU != 0.5 || tick.Wall != 0.25 || tick.GitRequests != 1 || tick.APIRequests["watch"] != 0.25 {
+		t.Errorf("got %+v", tick)
+	}
+	if whole.CPU != 6 || whole.APIRequests["watch"] != 3 {
+		t.Errorf("the whole became %+v", whole)
+	}
+}
+
+func TestReportIsWrittenInItsShape(t *testing.T) {
+	report := sample()
+	dir := filepath.Join(t.TempDir(), "docs", "bench")
+	if err := report.Write(dir); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"README.md", "cost.svg"} {
+		if stat, err := os.Stat(filepath.Join(dir, name)); err != nil || stat.Size() == 0 {
+			t.Errorf("%s: %v, %v", name, stat, err)
+		}
+	}
+	text, err := os.ReadFile(filepath.Join(dir, "results.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got struct {
+		Machine  struct{ Cores int }
+		Settings struct{ IntervalSeconds, Repeat float64 }
+		Sizes    []struct {
+			Objects int
+			Product struct {
+				FirstPush, IdleTick, OneObjectTick, ManyObjectsTick struct {
+					WallSeconds, CPUSeconds, APIBytes, GitRequests, GitBytes, GitObjects float64
+					APIRequests                                                          map[string]float64
+				}
+				PeakRSSBytes float64
+			}
+			Baseline map[string]any
+		}
+		Requirements []struct{ What, Verdict string }
+	}
+	if err := json.Unmarshal(text, &got); err != nil {
+		t.Fatal(err)
+	}
+	if len(got.Sizes) != 2 || got.Sizes[0].Objects != 1000 || got.Sizes[1].Objects != 10000 {
+		t.Fatalf("the sizes are not in order: %s", text)
+	}
+	product := got.Sizes[1].Product
+	if product.FirstPush.WallSeconds != 2 || product.FirstPush.CPUSeconds != 3 || product.IdleTick.GitRequests != 1 ||
+		product.FirstPush.APIRequests["watch"] != 60 || product.PeakRSSBytes != 150e6 {
+		t.Errorf("got %+v", product)
+	}
+	if got.Machine.Cores != 2 || got.Settings.IntervalSeconds != 10 || len(got.Requirements) != 10 {
+		t.Errorf("got %+v, %+v, %d requirements", got.Machine, got.Settings, len(got.Requirements))
+	}
+	if _, ok := got.Sizes[1].Baseline["manyObjectsTick"]; !ok {
+		t.Errorf("the baseline's figures are missing: %v", got.Sizes[1].Baseline)
+	}
+}
+
+// sample is a report with plausible figures, the larger size first.
+func sample() Report {
+	size := func(objects int, scale float64) Size {
+		requests := func(verb string, n float64) map[string]float64 { return map[string]float64{verb: n} }
+		return Size{
+			Objects: objects, Exported: objects * 19 / 20,
+			Loop: Cost{Wall: 18 * scale, CPU: 14 * scale},
+			Product: Costs{
+				First:   Cost{Wall: 2 * scale, CPU: 3 * scale, APIRequests: requests("watch", 60), GitObjects: 9000},
+				Idle:    Cost{Wall: 0.02, CPU: 0.004, APIRequests: requests("watch", 0.25), GitRequests: 1},
+				One:     Cost{Wall: 0.05, CPU: 0.02, Latency: 5, Edited: 1, Changed: 1, GitRequests: 3},
+				Many:    Cost{Wall: 1, CPU: 0.6, Latency: 6, Edited: 1000, Changed: 1000},
+				PeakRSS: 150e6,
+			},
+			Baseline: Costs{
+				First:   Cost{Wall: 12 * scale, CPU: 9 * scale, APIRequests: requests("list", 52)},
+				Idle:    Cost{Wall: 7 * scale, CPU: 5 * scale},
+				One:     Cost{Wall: 8 * scale, CPU: 6 * scale},
+				Many:    Cost{Wall: 9 * scale, CPU: 7 * scale, Edited: 1000},
+				PeakRSS: 400e6,
+			},
+		}
+	}
+	report := Report{
+		Date: "2026-01-02T03:04:05Z", Commit: "abcdef0",
+		Machine:  Machine{CPU: "Processor <9> & co", Cores: 2, MemoryBytes: 16e9},
+		Settings: Settings{Repeat: 3, IntervalSeconds: 10, IdleTicks: 12, Edits: 5},
+		Sizes:    []Size{size(10000, 1), size(1000, 0.2)},
+	}
+	report.Judge()
+	return report
+}

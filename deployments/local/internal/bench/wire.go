@@ -1,0 +1,88 @@
+package bench
+
+import (
+	"context"
+	"io"
+	"net"
+	"sync"
+	"sync/atomic"
+)
+
+// wire passes connections on to a server and counts the bytes of both
+// directions. It knows nothing of what it carries, so TLS stays between client
+// and server.
+type wire struct {
+	listener net.Listener
+	target   string // host:port
+	bytes    atomic.Int64
+	ended    sync.WaitGroup
+	cancel   context.CancelFunc
+}
+
+func newWire(ctx context.Context, target string) (*wire, error) {
+	var binding net.ListenConfig
+	listener, err := binding.Listen(ctx, "tcp4", "127.0.0.1:0")
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	w := &wire{listener: listener, target: target, cancel: cancel}
+	w.ended.Go(func() {
+		for {
+			client, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			w.ended.Go(func() { w.carry(ctx, client) })
+		}
+	})
+	return w, nil
+}
+
+func (w *wire) address() string { return w.listener.Addr().String() }
+
+// close cuts all connections.
+func (w *wire) close() {
+	w.listener.Close()
+	w.cancel()
+	w.ended.Wait()
+}
+
+func (w *wire) carry(ctx context.Context, client net.Conn) {
+	defer client.Close()
+	server, err := (&net.Dialer{}).DialContext(ctx, "tcp4", w.target)
+	if err != nil {
+		return
+	}
+	defer server.Close()
+	stop := context.AfterFunc(ctx, func() { client.Close(); server.Close() })
+	defer stop()
+	var back sync.WaitGroup
+	back.Go(func() { w.copy(client, server) })
+	w.copy(server, client)
+	back.Wait()
+}
+
+// copy ends when from has no more; its end is passed on, the other direction
+// may still have something to say.
+func (w *wire) copy(to, from net.Conn) {
+	if _, err := io.Copy(counting{to, &w.bytes}, from); err != nil {
+		from.Close()
+		to.Close()
+		return
+	}
+	if half, ok := to.(interface{ CloseWrite() error }); ok {
+		_ = half.CloseWrite() // the other end may be gone already
+	}
+}
+
+type counting struct {
+	io.Writer
+	bytes *atomic.Int64
+}
+
+func (c counting) Write(p []byte) (int, error) {
+	n, err := c.Writer.Write(p)
+	c.bytes.Add(int64(n))
+	return n, err
+}
