@@ -7,13 +7,16 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 GOLANGCI_LINT := $(TOOLS)/golangci-lint-v2.15.0
 WORKFLOWCHECK := $(TOOLS)/workflowcheck-v0.6.0
 
+# A comma ends an argument of make's functions.
+COMMA := ,
+
 export CGO_ENABLED ?= 0
 
 .DEFAULT_GOAL := help
 
 .PHONY: help
 help: ## list what can be made
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: build
 build: ## bin/worker, bin/starter and bin/local
@@ -44,7 +47,11 @@ lint: $(GOLANGCI_LINT) $(WORKFLOWCHECK) ## formatting, golangci-lint and Tempora
 	$(WORKFLOWCHECK) ./workflows/...
 
 .PHONY: bench
-bench: build ## benchmarks of the parts that a tick is made of
+bench: build ## the product against kubectl and git, into docs/bench; BENCH_LARGE=1 adds 100,000 objects
+	@bin/local bench --sizes 1000,10000$(if $(BENCH_LARGE),$(COMMA)100000) --cache-dir $(CACHE) --bin-dir bin --out docs/bench
+
+.PHONY: bench-parts
+bench-parts: build ## Go benchmarks of the parts that a tick is made of
 	@bin/local assets --cache-dir $(CACHE) >/dev/null
 	go test -run '^$$' -bench . -benchmem -timeout 30m ./...
 

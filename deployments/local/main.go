@@ -33,6 +33,7 @@ func main() {
 			strict(upCommand()),
 			strict(assetsCommand()),
 			strict(demoCommand()),
+			strict(benchCommand()),
 		},
 		OnUsageError:   usageError,
 		ExitErrHandler: func(*cli.Context, error) {}, // main prints and chooses the status
