@@ -101,12 +101,13 @@ func (b *benchmark) main(ctx context.Context, out string) error {
 			return fmt.Errorf("%d objects: %w", n, err)
 		}
 		report.Sizes = append(report.Sizes, size)
+		report.Judge()
+		// A large size takes long, and may fail; the smaller ones are kept.
+		if err := report.Write(out); err != nil {
+			return err
+		}
 	}
-	report.Judge()
 	fmt.Print("\n", report.Tables())
-	if err := report.Write(out); err != nil {
-		return err
-	}
 	fmt.Fprintf(os.Stderr, "\nWritten to %s: README.md, results.json and cost.svg\n", out)
 	return nil
 }
@@ -150,7 +151,7 @@ func (b *benchmark) measure(ctx context.Context, n int) (size bench.Size, err er
 	board := progress.New(os.Stderr)
 	defer board.Close()
 	part := board.Part(strconv.Itoa(n) + " objects")
-	size, err = bench.Measure(alive, b.environment(stack, port), b.settings, n, part.Step)
+	size, err = bench.Measure(alive, b.environment(stack, port), b.settings, n, part)
 	if cause := context.Cause(alive); err != nil && cause != nil {
 		return size, cause
 	}

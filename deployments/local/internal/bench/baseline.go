@@ -130,11 +130,12 @@ func (s *script) listable(ctx context.Context) ([]string, error) {
 
 // measure runs the script once, after edits that aren't counted.
 func (s *script) measure(ctx context.Context, step string, edited []object) (Cost, error) {
-	s.say("%s: %s", s.branch.repository, step)
+	s.Step("%s, %s", s.branch.repository, step)
 	cost, err := s.once(ctx, edited)
 	if err != nil {
 		return cost, fmt.Errorf("%s, %s: %w", s.branch.repository, step, err)
 	}
+	s.tell(s.branch.repository, step, cost)
 	return cost, nil
 }
 

@@ -61,10 +61,17 @@ type Stack struct {
 	MetricsPort int
 }
 
+// Progress is told what is being done, and what a person should know before
+// all of it is done.
+type Progress interface {
+	Step(format string, args ...any)
+	Note(format string, args ...any)
+}
+
 // Measure fills the stack's cluster with n objects and measures the product
 // and the baseline on it.
-func Measure(ctx context.Context, stack Stack, settings Settings, n int, report func(string, ...any)) (Size, error) {
-	r, err := newRun(ctx, stack, settings, n, report)
+func Measure(ctx context.Context, stack Stack, settings Settings, n int, progress Progress) (Size, error) {
+	r, err := newRun(ctx, stack, settings, n, progress)
 	if err != nil {
 		return Size{}, err
 	}
@@ -72,7 +79,7 @@ func Measure(ctx context.Context, stack Stack, settings Settings, n int, report 
 
 	size := Size{Objects: n}
 	began := time.Now()
-	if err := populate(ctx, r.api, r.objects, report); err != nil {
+	if err := populate(ctx, r.api, r.objects, r.Step); err != nil {
 		return Size{}, err
 	}
 	size.PopulateSeconds = time.Since(began).Seconds()
@@ -104,20 +111,20 @@ func Measure(ctx context.Context, stack Stack, settings Settings, n int, report 
 type run struct {
 	Stack
 	Settings
+	Progress
 	objects []object
 	api     *api
 	apiWire *wire
 	gitWire *wire
-	say     func(string, ...any)
 	edits   int // so far, so that no edit is like an earlier one
 }
 
-func newRun(ctx context.Context, stack Stack, settings Settings, n int, say func(string, ...any)) (*run, error) {
+func newRun(ctx context.Context, stack Stack, settings Settings, n int, progress Progress) (*run, error) {
 	tls, err := stack.Cluster.ClientTLS()
 	if err != nil {
 		return nil, err
 	}
-	r := &run{Stack: stack, Settings: settings, objects: objects(n), api: newAPI(stack.Cluster.URL(), tls), say: say}
+	r := &run{Stack: stack, Settings: settings, Progress: progress, objects: objects(n), api: newAPI(stack.Cluster.URL(), tls)}
 	if r.apiWire, err = newWire(ctx, strings.TrimPrefix(stack.Cluster.URL(), "https://")); err != nil {
 		return nil, err
 	}
@@ -171,6 +178,11 @@ func (r *run) toEdit(n int, withSecrets bool) []object {
 func (r *run) edit(ctx context.Context, chosen []object) error {
 	r.edits++
 	return edit(ctx, r.api, chosen, fmt.Sprint(r.edits))
+}
+
+// tell is for whom doesn't want to wait for the tables.
+func (r *run) tell(who, step string, cost Cost) {
+	r.Note("%s, %s: %s, CPU %s", who, step, seconds(cost.Wall), seconds(cost.CPU))
 }
 
 // expected is what a branch that holds everything has, by folder.

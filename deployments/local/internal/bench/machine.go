@@ -18,6 +18,9 @@ type Machine struct {
 	Go          string  `json:"go"`
 	Git         string  `json:"git"`
 	Kubernetes  string  `json:"kubernetes"`
+	// Load is the mean number of runnable processes in the minute before the
+	// run, 0 where unknown. Much more than nothing spoils the figures.
+	Load float64 `json:"loadBefore"`
 }
 
 // DescribeMachine leaves empty what it can't find out.
@@ -30,6 +33,7 @@ func DescribeMachine(ctx context.Context, kubernetes string) Machine {
 		Go:          runtime.Version(),
 		Git:         strings.TrimPrefix(output(ctx, "git", "--version"), "git version "),
 		Kubernetes:  kubernetes,
+		Load:        load(),
 	}
 }
 
@@ -52,6 +56,13 @@ func memory(ctx context.Context) float64 {
 	}
 	kilobytes, _ := strconv.ParseFloat(strings.TrimSuffix(procField("/proc/meminfo", "MemTotal"), " kB"), 64)
 	return kilobytes * 1024
+}
+
+func load() float64 {
+	text, _ := os.ReadFile("/proc/loadavg")
+	minute, _, _ := strings.Cut(string(text), " ")
+	load, _ := strconv.ParseFloat(minute, 64)
+	return load
 }
 
 func procField(path, name string) string {

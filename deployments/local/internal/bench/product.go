@@ -18,6 +18,10 @@ func (r *run) product(ctx context.Context, number int) (costs Costs, exported ma
 	if err != nil {
 		return costs, nil, err
 	}
+	meter, err := r.meter(workerUser, b)
+	if err != nil {
+		return costs, nil, err
+	}
 	w, err := r.startWorker(ctx, cluster)
 	if err != nil {
 		return costs, nil, err
@@ -31,7 +35,7 @@ func (r *run) product(ctx context.Context, number int) (costs Costs, exported ma
 		end(w.Crash())
 	}()
 
-	p := &productRun{run: r, worker: w, branch: b}
+	p := &productRun{run: r, worker: w, branch: b, start: meter}
 	costs, err = p.measure(ctx)
 	if err == nil {
 		err = w.unenroll(ctx)
@@ -46,6 +50,7 @@ type productRun struct {
 	*run
 	*worker
 	branch   branch
+	start    meter // from before the worker's
 	exported map[string]int
 }
 
@@ -63,10 +68,11 @@ func (p *productRun) measure(ctx context.Context) (costs Costs, err error) {
 		}},
 	}
 	for _, step := range steps {
-		p.say("%s: %s", p.cluster, step.name)
+		p.Step("%s, %s", p.cluster, step.name)
 		if *step.cost, err = step.do(ctx); err != nil {
 			return costs, fmt.Errorf("%s: %w", step.name, err)
 		}
+		p.tell(p.cluster, step.name, *step.cost)
 	}
 	peak, err := peakMemory(p.PID())
 	costs.PeakRSS = float64(peak)
@@ -75,16 +81,12 @@ func (p *productRun) measure(ctx context.Context) (costs Costs, err error) {
 
 // first counts the worker's whole life up to here.
 func (p *productRun) first(ctx context.Context) (Cost, error) {
-	meter, err := p.meter(workerUser, p.branch)
-	if err != nil {
-		return Cost{}, err
-	}
 	began := time.Now()
 	if err := p.enroll(ctx, p.branch.repository); err != nil {
 		return Cost{}, err
 	}
 	expected := p.run.expected()
-	done, err := p.branch.waitFor(ctx, limit, func(ctx context.Context, tip string) error {
+	done, err := p.branch.waitFor(ctx, limit, func(ctx context.Context, tip string) (err error) {
 		if p.exported, err = p.branch.filled(ctx, tip); err != nil {
 			return err
 		}
@@ -100,7 +102,7 @@ func (p *productRun) first(ctx context.Context) (Cost, error) {
 	if err != nil {
 		return Cost{}, err
 	}
-	cost, err := meter.read(ctx)
+	cost, err := p.start.read(ctx)
 	cost.Wall, cost.CPU = done.Sub(began).Seconds(), cpu.Seconds()
 	return cost, err
 }

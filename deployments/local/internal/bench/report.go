@@ -21,7 +21,7 @@ func (r Report) Write(directory string) error {
 	}
 	for name, text := range map[string]string{
 		"results.json": string(results) + "\n",
-		"cost.svg":     chart(costSeries(r.Sizes), fmt.Sprintf("median of %d, %s, %d cores", r.Settings.Repeat, r.Machine.CPU, r.Machine.Cores)),
+		"cost.svg":     chart(costSeries(r.Sizes), fmt.Sprintf("solid: the product, dashed: kubectl and git; measured %s on %s, %d cores", times(r.Settings.Repeat), r.Machine.CPU, r.Machine.Cores)),
 		"README.md":    r.page(),
 	} {
 		if err := os.WriteFile(filepath.Join(directory, name), []byte(text), 0o644); err != nil {
@@ -75,6 +75,9 @@ func (r Report) machine() string {
 	t.row("Memory", byteCount(m.MemoryBytes))
 	t.row("System", m.OS)
 	t.row("Go, Git, Kubernetes", fmt.Sprintf("%s, %s, %s", m.Go, m.Git, m.Kubernetes))
+	if m.Load > 0 {
+		t.row("Load before", fmt.Sprintf("%.2f", m.Load))
+	}
 	t.row("Date", r.Date)
 	t.row("Commit", r.Commit)
 	return t.markdown()
@@ -87,8 +90,8 @@ func (r Report) method() string {
 Each size has a control plane (etcd, kube-apiserver, kube-controller-manager), a Git server and a Temporal server of its
 own, all on this machine. The cluster is filled with ConfigMaps of 1 to 3 kB (40 %%), Deployments without replicas
 (15 %%), Services, ServiceAccounts, Roles, RoleBindings, Secrets, suspended CronJobs and a custom resource, %d in a
-namespace; measuring begins when the controllers are done with them. Everything is measured %d times, each time with a new
-worker, enrollment and repository, and the table has the medians.
+namespace; measuring begins when the controllers are done with them. Everything is measured %s, each time with a new
+worker, enrollment and repository; the tables have the medians.
 
 **The product** is the worker's process as users run it and `+"`starter enroll --strategy push`"+`, with a tick every %g s.
 
@@ -111,5 +114,12 @@ mostly written.
 API requests are counted in the API server's audit log, by the user that each side has to itself; Git requests in the Git
 server's log. Bytes are those on the wire in both directions, TLS and headers included, counted by a relay before either
 server. Git objects are those that arrived in the repository.
-`, perNamespace, s.Repeat, s.IntervalSeconds, s.IdleTicks, s.Edits)
+`, perNamespace, times(s.Repeat), s.IntervalSeconds, s.IdleTicks, s.Edits)
+}
+
+func times(n int) string {
+	if n == 1 {
+		return "once"
+	}
+	return fmt.Sprintf("%d times", n)
 }

@@ -94,9 +94,9 @@ func trafficTable(sizes []Size) *table {
 				cost Cost
 			}{{"product", tick.product}, {"kubectl+git", tick.baseline}} {
 				if tick.again && who.name == "product" {
-				continue
-			}
-			c := who.cost
+					continue
+				}
+				c := who.cost
 				latency := nothing
 				if c.Latency > 0 {
 					latency = seconds(c.Latency)
