@@ -85,7 +85,7 @@ func (p *productRun) first(ctx context.Context) (Cost, error) {
 	if err := p.enroll(ctx, p.branch.repository); err != nil {
 		return Cost{}, err
 	}
-	expected := p.run.expected()
+	expected := p.expected()
 	done, err := p.branch.waitFor(ctx, limit, func(ctx context.Context, tip string) (err error) {
 		if p.exported, err = p.branch.filled(ctx, tip); err != nil {
 			return err
@@ -198,7 +198,7 @@ func (p *productRun) open(ctx context.Context) (w window, err error) {
 	if w.before, err = p.activity(ctx); err != nil {
 		return w, err
 	}
-	if w.meter, err = p.run.meter(workerUser, p.branch); err != nil {
+	if w.meter, err = p.meter(workerUser, p.branch); err != nil {
 		return w, err
 	}
 	w.cpu, err = cpuTime(p.PID())

@@ -64,7 +64,7 @@ func TestWireCountsBothDirections(t *testing.T) {
 		if err != nil {
 			return
 		}
-		defer client.Close()
+		defer cut(client)
 		_, _ = io.ReadAll(client)
 		_, _ = client.Write(make([]byte, 3000))
 	}()
@@ -77,7 +77,7 @@ func TestWireCountsBothDirections(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer client.Close()
+	defer cut(client)
 	if _, err := client.Write(make([]byte, 500)); err != nil {
 		t.Fatal(err)
 	}

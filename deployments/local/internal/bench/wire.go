@@ -43,19 +43,19 @@ func (w *wire) address() string { return w.listener.Addr().String() }
 
 // close cuts all connections.
 func (w *wire) close() {
-	w.listener.Close()
+	_ = w.listener.Close()
 	w.cancel()
 	w.ended.Wait()
 }
 
 func (w *wire) carry(ctx context.Context, client net.Conn) {
-	defer client.Close()
+	defer cut(client)
 	server, err := (&net.Dialer{}).DialContext(ctx, "tcp4", w.target)
 	if err != nil {
 		return
 	}
-	defer server.Close()
-	stop := context.AfterFunc(ctx, func() { client.Close(); server.Close() })
+	defer cut(server)
+	stop := context.AfterFunc(ctx, func() { cut(client); cut(server) })
 	defer stop()
 	var back sync.WaitGroup
 	back.Go(func() { w.copy(client, server) })
@@ -67,14 +67,17 @@ func (w *wire) carry(ctx context.Context, client net.Conn) {
 // may still have something to say.
 func (w *wire) copy(to, from net.Conn) {
 	if _, err := io.Copy(counting{to, &w.bytes}, from); err != nil {
-		from.Close()
-		to.Close()
+		cut(from)
+		cut(to)
 		return
 	}
 	if half, ok := to.(interface{ CloseWrite() error }); ok {
 		_ = half.CloseWrite() // the other end may be gone already
 	}
 }
+
+// cut closes a connection that may be closed already.
+func cut(connection net.Conn) { _ = connection.Close() }
 
 type counting struct {
 	io.Writer
