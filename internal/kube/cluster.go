@@ -32,7 +32,8 @@ const (
 type Cluster struct {
 	host      string
 	dynamic   dynamic.Interface // each request ends after requestTimeout
-	streams   dynamic.Interface // without a timeout, for watches and the lists before them
+	streams   dynamic.Interface // without a timeout, for lists that take long
+	watcher   rest.Interface    // the same, for watches
 	discovery *discovery.DiscoveryClient
 	core      coreclient.CoreV1Interface
 	access    authorizationclient.AuthorizationV1Interface
@@ -88,6 +89,9 @@ func newCluster(config *rest.Config) (*Cluster, error) {
 		return nil, err
 	}
 	if c.streams, err = dynamic.NewForConfigAndClient(config, &http.Client{Transport: transport}); err != nil {
+		return nil, err
+	}
+	if c.watcher, err = newWatcher(config, &http.Client{Transport: transport}); err != nil {
 		return nil, err
 	}
 	if c.discovery, err = discovery.NewDiscoveryClientForConfigAndClient(config, requests); err != nil {

@@ -23,6 +23,14 @@ func deflate(content []byte) []byte {
 	return bytes.Clone(out.Bytes())
 }
 
+// inflaters are kept because a new one takes 40 KB of memory.
+var inflaters = sync.Pool{New: func() any { return flate.NewReader(bytes.NewReader(nil)) }}
+
 func inflate(deflated []byte) ([]byte, error) {
-	return io.ReadAll(flate.NewReader(bytes.NewReader(deflated)))
+	r := inflaters.Get().(io.ReadCloser)
+	defer inflaters.Put(r)
+	if err := r.(flate.Resetter).Reset(bytes.NewReader(deflated), nil); err != nil {
+		return nil, err
+	}
+	return io.ReadAll(r)
 }

@@ -92,7 +92,9 @@ func (f *feed) list(ctx context.Context, options metav1.ListOptions) (runtime.Ob
 
 func (f *feed) watch(ctx context.Context, options metav1.ListOptions) (watch.Interface, error) {
 	f.streaming = options.SendInitialEvents != nil && *options.SendInitialEvents
-	w, err := f.index.cluster.streams.Resource(f.kind.GVR()).Watch(ctx, options)
+	options.Watch = true
+	w, err := f.index.cluster.watcher.Get().AbsPath(resourcePath(f.kind)).
+		SpecificallyVersionedParams(&options, metav1.ParameterCodec, metav1.SchemeGroupVersion).Watch(ctx)
 	if err == nil && reflect.TypeOf(w) == emptyWatch {
 		err = io.ErrUnexpectedEOF
 	}
