@@ -30,6 +30,9 @@ type Options struct {
 	Logger  *slog.Logger
 	// Observe is told of every activity that ended.
 	Observe func(activity string, took time.Duration, err error)
+	// AuditEvery and Defect are those of kube.IndexOptions.
+	AuditEvery time.Duration
+	Defect     func(resource string)
 }
 
 // Activities are those of one cluster. Close must be called.
@@ -54,7 +57,9 @@ type source struct{ url, branch, path string }
 
 // New prepares the activities of a cluster. It makes no request.
 func New(o Options) *Activities {
-	return &Activities{Options: o, lease: newLease(o.Kube, o.Logger)}
+	return &Activities{Options: o, lease: newLease(o.Kube, kube.IndexOptions{
+		Logger: o.Logger, AuditEvery: o.AuditEvery, Defect: o.Defect,
+	})}
 }
 
 // Register makes a Temporal worker serve the activities under the names of the contract.

@@ -2,7 +2,6 @@ package activities
 
 import (
 	"context"
-	"log/slog"
 	"sync"
 	"time"
 
@@ -13,7 +12,7 @@ import (
 // is none, or that is paused for long, costs nothing.
 type lease struct {
 	cluster *kube.Cluster
-	logger  *slog.Logger
+	options kube.IndexOptions
 
 	mu    sync.Mutex
 	index *kube.Index
@@ -27,18 +26,18 @@ type lease struct {
 // the whole cluster.
 const idleLimit = 10 * time.Minute
 
-func newLease(cluster *kube.Cluster, logger *slog.Logger) *lease {
-	return &lease{cluster: cluster, logger: logger}
+func newLease(cluster *kube.Cluster, options kube.IndexOptions) *lease {
+	return &lease{cluster: cluster, options: options}
 }
 
 // get returns the running index, starting it if need be, and extends the lease to last over the next
 // tick of the given interval. An index that works by other rules is replaced.
-func (l *lease) get(interval time.Duration, rules string, options kube.IndexOptions) *kube.Index {
+func (l *lease) get(interval time.Duration, r rules) *kube.Index {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for l.index != nil && l.rules != rules {
+	for l.index != nil && l.rules != r.name {
 		l.mu.Unlock()
-		l.end(func() bool { return l.rules != rules })
+		l.end(func() bool { return l.rules != r.name })
 		l.mu.Lock()
 	}
 	limit := max(idleLimit, 3*interval)
@@ -48,9 +47,10 @@ func (l *lease) get(interval time.Duration, rules string, options kube.IndexOpti
 		return l.index
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	options.Logger = l.logger
+	options := l.options
+	options.Selection, options.SecretHash = r.selection, r.secretHash
 	index := l.cluster.NewIndex(options)
-	l.rules = rules
+	l.rules = r.name
 	done := make(chan struct{})
 	go func() {
 		defer close(done)

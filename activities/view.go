@@ -100,7 +100,7 @@ func (a *Activities) look(ctx context.Context, c workflows.Config, p *progress) 
 	if err != nil {
 		return nil, err
 	}
-	index := a.lease.get(c.Interval.Duration, rules.name, kube.IndexOptions{Selection: rules.selection, SecretHash: rules.secretHash})
+	index := a.lease.get(c.Interval.Duration, rules)
 	snapshot, err := index.Snapshot(ctx, func(text string) { p.say("%s", text) })
 	if err != nil {
 		return nil, err

@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/urfave/cli/v2"
 
@@ -57,6 +58,7 @@ func command() *cli.App {
 			&cli.StringFlag{Name: "data-dir", Usage: "`DIR` for caches; losing it costs one fetch", Value: defaultDataDir()},
 			&cli.StringFlag{Name: "credentials-dir", Usage: "`DIR` to read username, password and ca.crt from, or DIR/NAME (default: Secret git-credentials of the cluster)"},
 			&cli.StringFlag{Name: "metrics-addr", Usage: "`ADDR` to serve /metrics and /healthz on, e.g. :9090 (default: not served)"},
+			&cli.DurationFlag{Name: "audit-interval", Usage: "`DURATION` in which what the watches told is compared once with lists of metadata, one resource at a time; 0 for never", Value: time.Hour},
 			&cli.StringFlag{Name: "log-format", Usage: "json or text", Value: "json"},
 		},
 		OnUsageError: func(_ *cli.Context, err error, _ bool) error { return usageError{err} },
@@ -78,6 +80,7 @@ type settings struct {
 	dataDir        string
 	credentialsDir string
 	metricsAddr    string
+	auditEvery     time.Duration // negative: never
 	logger         *slog.Logger
 }
 
@@ -88,6 +91,9 @@ func parse(c *cli.Context) (settings, error) {
 	s := settings{
 		kubeconfig: c.String("kubeconfig"), dataDir: c.String("data-dir"),
 		credentialsDir: c.String("credentials-dir"), metricsAddr: c.String("metrics-addr"),
+	}
+	if s.auditEvery = c.Duration("audit-interval"); s.auditEvery <= 0 {
+		s.auditEvery = -1
 	}
 	if c.Args().Present() {
 		return s, fmt.Errorf("unexpected argument %q: clusters are given as --cluster NAME", c.Args().First())

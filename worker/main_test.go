@@ -38,6 +38,7 @@ func TestMetricsAreServed(t *testing.T) {
 	m := newMetrics()
 	m.observer("primary")("Export", 20*time.Millisecond, nil)
 	m.observer("primary")("Commit", time.Second, io.EOF)
+	m.defect("primary")("deployments.apps")
 	address, stop, err := m.serve("127.0.0.1:0", nil)
 	require.NoError(t, err)
 	defer stop()
@@ -48,6 +49,7 @@ func TestMetricsAreServed(t *testing.T) {
 	require.NoError(t, err)
 	require.Contains(t, string(page), `cluster_sync_activity_duration_seconds_count{activity="Export",cluster="primary",result="ok"} 1`)
 	require.Contains(t, string(page), `cluster_sync_activity_duration_seconds_count{activity="Commit",cluster="primary",result="error"} 1`)
+	require.Contains(t, string(page), `cluster_sync_index_defects_total{cluster="primary",resource="deployments.apps"} 1`)
 
 	_, _, err = m.serve(address, nil)
 	require.ErrorContains(t, err, "metrics can't be served")

@@ -18,6 +18,7 @@ import (
 type metrics struct {
 	registry   *prometheus.Registry
 	activities *prometheus.HistogramVec
+	defects    *prometheus.CounterVec
 }
 
 func newMetrics() *metrics {
@@ -28,8 +29,12 @@ func newMetrics() *metrics {
 			Help:    "Time that the sync activities took, by cluster, activity (Export, Fetch, Commit, Apply) and result (ok, error).",
 			Buckets: prometheus.ExponentialBuckets(0.001, 4, 9),
 		}, []string{"cluster", "activity", "result"}),
+		defects: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "cluster_sync_index_defects_total",
+			Help: "Objects that the watch index had wrong when it was compared with a list of the cluster, by cluster and resource. Each was corrected; any is worth a bug report.",
+		}, []string{"cluster", "resource"}),
 	}
-	m.registry.MustRegister(m.activities, collectors.NewGoCollector(),
+	m.registry.MustRegister(m.activities, m.defects, collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
@@ -43,6 +48,11 @@ func (m *metrics) observer(cluster string) func(string, time.Duration, error) {
 		}
 		m.activities.WithLabelValues(cluster, activity, result).Observe(took.Seconds())
 	}
+}
+
+// defect returns what the index of a cluster reports to.
+func (m *metrics) defect(cluster string) func(resource string) {
+	return func(resource string) { m.defects.WithLabelValues(cluster, resource).Inc() }
 }
 
 // serve answers /metrics and /healthz until stop is called. The address is the one it listens on.

@@ -17,6 +17,7 @@ import (
 	"k8s.io/client-go/dynamic"
 	authorizationclient "k8s.io/client-go/kubernetes/typed/authorization/v1"
 	coreclient "k8s.io/client-go/kubernetes/typed/core/v1"
+	"k8s.io/client-go/metadata"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 )
@@ -34,6 +35,7 @@ type Cluster struct {
 	dynamic   dynamic.Interface // each request ends after requestTimeout
 	streams   dynamic.Interface // without a timeout, for lists that take long
 	watcher   rest.Interface    // the same, for watches
+	metadata  metadata.Interface
 	discovery *discovery.DiscoveryClient
 	core      coreclient.CoreV1Interface
 	access    authorizationclient.AuthorizationV1Interface
@@ -92,6 +94,9 @@ func newCluster(config *rest.Config) (*Cluster, error) {
 		return nil, err
 	}
 	if c.watcher, err = newWatcher(config, &http.Client{Transport: transport}); err != nil {
+		return nil, err
+	}
+	if c.metadata, err = metadata.NewForConfigAndClient(config, requests); err != nil {
 		return nil, err
 	}
 	if c.discovery, err = discovery.NewDiscoveryClientForConfigAndClient(config, requests); err != nil {

@@ -32,6 +32,7 @@ type gate struct {
 	asked  []string // "GET /api/v1/namespaces/a", or LIST, WATCH, and STREAM for a list that goes on as a watch
 	refuse func(request string) int
 	hidden string // a group that discovery lacks
+	body   func(request string, body io.ReadCloser) io.ReadCloser
 }
 
 func newGate(t testing.TB) *gate {
@@ -47,7 +48,7 @@ func newGate(t testing.TB) *gate {
 		},
 		Transport:      transport,
 		FlushInterval:  -1,
-		ModifyResponse: g.hide,
+		ModifyResponse: func(r *http.Response) error { g.tamper(r); return g.hide(r) },
 		ErrorHandler:   func(w http.ResponseWriter, r *http.Request, err error) { w.WriteHeader(http.StatusBadGateway) },
 	}
 	g.handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -116,6 +117,15 @@ func (g *gate) hide(r *http.Response) error {
 }
 
 func (g *gate) note(r *http.Request) (status int) {
+	request := describe(r)
+	g.mu.Lock()
+	g.asked = append(g.asked, request)
+	refuse := g.refuse
+	g.mu.Unlock()
+	return refuse(request)
+}
+
+func describe(r *http.Request) string {
 	verb, query := r.Method, r.URL.Query()
 	switch {
 	case query.Has("sendInitialEvents"):
@@ -125,12 +135,7 @@ func (g *gate) note(r *http.Request) (status int) {
 	case query.Has("resourceVersion") || query.Has("limit"):
 		verb = "LIST"
 	}
-	request := verb + " " + r.URL.Path
-	g.mu.Lock()
-	g.asked = append(g.asked, request)
-	refuse := g.refuse
-	g.mu.Unlock()
-	return refuse(request)
+	return verb + " " + r.URL.Path
 }
 
 // requests are those since the last call.

@@ -23,6 +23,7 @@ type Index struct {
 	cluster *Cluster
 	options IndexOptions
 	log     *slog.Logger
+	audits  audits
 
 	rediscover chan struct{}  // asks for discovery
 	slots      chan struct{}  // taken by a resource until its first list
@@ -66,6 +67,12 @@ type IndexOptions struct {
 	// SecretHash stands for the content of a Secret in the tree; nil for the hash that Git gives to it. The
 	// tree's hash leaves the worker, and with Git's hash one could try out what a short password is.
 	SecretHash func(yaml []byte) plumbing.Hash
+	// AuditEvery is how often each resource is compared with a list of it (audit.go); a negative one means
+	// never. Default: an hour.
+	AuditEvery time.Duration
+	// Defect is told of each object that an audit found wrong in the index, by its resource, for instance
+	// "deployments.apps". It may be nil.
+	Defect func(resource string)
 }
 
 // parallelLists is how many resources are listed at a time: each list takes up to ten of the API
@@ -81,6 +88,7 @@ func (c *Cluster) NewIndex(o IndexOptions) *Index {
 		cluster:    c,
 		options:    o,
 		log:        o.Logger,
+		audits:     newAudits(o),
 		rediscover: make(chan struct{}, 1),
 		slots:      make(chan struct{}, parallelLists),
 		rereads:    newRereads(),
@@ -103,6 +111,7 @@ func (x *Index) Run(ctx context.Context) error {
 	x.running.Go(func() { x.discoverLoop(ctx) })
 	x.running.Go(func() { x.rereadLoop(ctx) })
 	x.running.Go(func() { x.logLoop(ctx) })
+	x.running.Go(func() { x.auditLoop(ctx) })
 	x.running.Wait()
 	return ctx.Err()
 }

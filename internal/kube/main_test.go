@@ -59,7 +59,11 @@ func startIndex(t testing.TB, c *kube.Cluster) *kube.Index {
 }
 
 func startLogging(t testing.TB, c *kube.Cluster, log *slog.Logger) *kube.Index {
-	index := c.NewIndex(kube.IndexOptions{Logger: log})
+	return startWith(t, c, kube.IndexOptions{Logger: log})
+}
+
+func startWith(t testing.TB, c *kube.Cluster, o kube.IndexOptions) *kube.Index {
+	index := c.NewIndex(o)
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
 	go func() { defer close(done); _ = index.Run(ctx) }()

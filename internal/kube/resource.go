@@ -22,6 +22,7 @@ type resource struct {
 	stop context.CancelFunc // ends the reflector
 
 	begun    time.Time // when its first list was
+	compared time.Time // when it was last compared with a list, by its reflector or by an audit
 	listed   bool      // it was completely listed at least once
 	failures int       // attempts that failed before the first complete list
 	since    time.Time // when the watch broke, or the resource was found; zero while the watch is up

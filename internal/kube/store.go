@@ -1,6 +1,8 @@
 package kube
 
 import (
+	"time"
+
 	"github.com/go-git/go-git/v5/plumbing"
 	"k8s.io/apimachinery/pkg/util/resourceversion"
 
@@ -8,7 +10,7 @@ import (
 	"github.com/active-cluster-sync/active-cluster-sync/internal/tree"
 )
 
-// Add, Update, Delete, Replace and Resync are what a reflector calls.
+// Add, Update, Delete, Bookmark, Replace and Resync are what a reflector calls.
 
 func (f *feed) Add(obj any) error { return f.Update(obj) }
 
@@ -30,6 +32,12 @@ func (f *feed) Delete(obj any) error {
 	return nil
 }
 
+// Bookmark: the watch has told of everything up to this version. API servers say so about once a minute.
+func (f *feed) Bookmark(resourceVersion string) error {
+	f.do(func() { f.r.seen = resourceVersion })
+	return nil
+}
+
 func (f *feed) Resync() error { return nil }
 
 // Replace takes in a complete list. What the list lacks is gone.
@@ -47,6 +55,7 @@ func (f *feed) Replace(objects []any, resourceVersion string) error {
 			}
 		}
 		f.r.listed, f.r.indexed, f.r.seen = true, f.kind.Version, resourceVersion
+		f.r.compared = time.Now()
 		if f.streaming {
 			f.r.up()
 		}
