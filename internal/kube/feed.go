@@ -151,11 +151,12 @@ func (w *recordWatch) Stop()                          { w.stop() }
 func (f *feed) records(ctx context.Context, source watch.Interface) watch.Interface {
 	w := &recordWatch{source: source, out: make(chan watch.Event), done: make(chan struct{})}
 	w.stop = sync.OnceFunc(func() { close(w.done); source.Stop() })
-	f.index.running.Go(func() { f.forward(ctx, w) })
+	listing := f.streaming
+	f.index.running.Go(func() { f.forward(ctx, w, listing) })
 	return w
 }
 
-func (f *feed) forward(ctx context.Context, w *recordWatch) {
+func (f *feed) forward(ctx context.Context, w *recordWatch, listing bool) {
 	defer close(w.out)
 	defer w.stop()
 	for event := range w.source.ResultChan() {
@@ -173,5 +174,11 @@ func (f *feed) forward(ctx context.Context, w *recordWatch) {
 			return
 		}
 	}
-	f.down(ctx, nil)
+	var err error
+	f.do(func() {
+		if listing && !f.r.listed {
+			err = io.ErrUnexpectedEOF // a list that broke off: the same as one that failed
+		}
+	})
+	f.down(ctx, err)
 }
