@@ -4,10 +4,8 @@ import (
 	"bufio"
 	"bytes"
 	"encoding/json"
-	"errors"
 	"io"
 	"net/http"
-	"sync/atomic"
 	"time"
 )
 
@@ -104,18 +102,20 @@ func (d *delayed) Read(p []byte) (int, error) {
 	return d.rest.Read(p)
 }
 
-// torn is a body that breaks off when its budget of bytes is used up.
+// torn is a body that something happens to in the middle.
 type torn struct {
 	io.ReadCloser
-	budget *atomic.Int64
+	left   int // bytes until then
+	happen func() error
 }
 
-var errTorn = errors.New("the connection broke")
-
-func (b torn) Read(p []byte) (int, error) {
-	n, err := b.ReadCloser.Read(p)
-	if b.budget.Add(-int64(n)) < 0 {
-		return 0, errTorn
+func (b *torn) Read(p []byte) (int, error) {
+	if b.left <= 0 {
+		if err := b.happen(); err != nil {
+			return 0, err
+		}
 	}
+	n, err := b.ReadCloser.Read(p)
+	b.left -= n
 	return n, err
 }

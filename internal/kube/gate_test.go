@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"io"
+	"log"
 	"net"
 	"net/http"
 	"net/http/httputil"
@@ -35,8 +36,10 @@ type gate struct {
 	body   func(request string, body io.ReadCloser) io.ReadCloser
 }
 
-func newGate(t testing.TB) *gate {
-	upstream, err := url.Parse(admin.Host)
+func newGate(t testing.TB) *gate { return newGateTo(t, admin.Host) }
+
+func newGateTo(t testing.TB, host string) *gate {
+	upstream, err := url.Parse(host)
 	require.NoError(t, err)
 	transport, err := rest.TransportFor(admin)
 	require.NoError(t, err)
@@ -49,6 +52,7 @@ func newGate(t testing.TB) *gate {
 		Transport:      transport,
 		FlushInterval:  -1,
 		ModifyResponse: func(r *http.Response) error { g.tamper(r); return g.hide(r) },
+		ErrorLog:       log.New(io.Discard, "", 0),
 		ErrorHandler:   func(w http.ResponseWriter, r *http.Request, err error) { w.WriteHeader(http.StatusBadGateway) },
 	}
 	g.handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

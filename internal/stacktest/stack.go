@@ -151,6 +151,15 @@ func (s *Stack) AddRepo(ctx context.Context, repo, token string) error {
 	return os.WriteFile(s.TokenFile(repo), []byte(token), 0o600)
 }
 
+// Lasting is how long a test looks at something that goes on: a short time, and a long one with ACS_SOAK=1,
+// as `make soak` sets it.
+func Lasting(short, long time.Duration) time.Duration {
+	if os.Getenv("ACS_SOAK") != "" {
+		return long
+	}
+	return short
+}
+
 // Root is the folder of this repository.
 func Root() string {
 	_, file, _, _ := runtime.Caller(0)
