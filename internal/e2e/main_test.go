@@ -26,7 +26,8 @@ import (
 	"github.com/active-cluster-sync/active-cluster-sync/workflows"
 )
 
-// The stack of this package: two clusters, which the tests use one after the other.
+// The stack of this package: two clusters, which the tests use one after the other, and one for a test that
+// runs beside others.
 var (
 	stack    *stacktest.Stack
 	temporal client.Client
@@ -56,7 +57,7 @@ func TestMain(m *testing.M) {
 }
 
 func start() (err error) {
-	names := []string{"primary", "standby"}
+	names := []string{"primary", "standby", "busy"}
 	if stack, err = stacktest.Start(context.Background(), stacktest.Options{Clusters: names, Git: true, Temporal: true}); err != nil {
 		return err
 	}
