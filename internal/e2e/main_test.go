@@ -206,19 +206,24 @@ func starter(t *testing.T, args ...string) (stdout, stderr string, status int) {
 }
 
 // enroll enrols a cluster with the CLI and unenrols it when the test ends. It returns what was printed.
-func enroll(t *testing.T, name string, on *cluster, repo string, strategy workflows.Strategy, flags ...string) string {
+func enroll(t *testing.T, name string, on *cluster, repo string, strategy workflows.Strategy, more ...string) string {
 	t.Helper()
-	pat := filepath.Join(t.TempDir(), "pat")
-	require.NoError(t, os.WriteFile(pat, []byte(token+"\n"), 0o600))
-	out, errs, status := starter(t, append([]string{
-		"enroll", name, "--repo", stack.RepoURL(repo), "--strategy", string(strategy), "--interval", "1s",
-		"--pat-file", pat, "--kubeconfig", stack.Env["KUBECONFIG"], "--context", on.context,
-	}, flags...)...)
+	out, errs, status := tryEnroll(t, name, on, repo, strategy, more...)
 	require.Zero(t, status, "%s%s", out, errs)
 	t.Cleanup(func() {
 		_ = temporal.TerminateWorkflow(context.Background(), workflows.WorkflowID(name), "", "the test has ended")
 	})
 	return errs + out
+}
+
+func tryEnroll(t *testing.T, name string, on *cluster, repo string, strategy workflows.Strategy, more ...string) (stdout, stderr string, status int) {
+	t.Helper()
+	pat := filepath.Join(t.TempDir(), "pat")
+	require.NoError(t, os.WriteFile(pat, []byte(token+"\n"), 0o600))
+	return starter(t, append([]string{
+		"enroll", name, "--repo", stack.RepoURL(repo), "--strategy", string(strategy), "--interval", "1s",
+		"--pat-file", pat, "--kubeconfig", stack.Env["KUBECONFIG"], "--context", on.context,
+	}, more...)...)
 }
 
 // status asks the workflow.
