@@ -35,6 +35,11 @@ test: build ## all tests, on real API servers, Git and Temporal
 	go test -timeout 20m ./...
 	cd deployments/local && go test -timeout 20m ./...
 
+.PHONY: soak
+soak: build ## what goes on for long: ten minutes of a busy cluster, a minute of broken watches
+	@bin/local assets --cache-dir $(CACHE) >/dev/null
+	ACS_SOAK=1 go test -count 1 -v -timeout 30m -run 'Silence|BreaksEverySecond' ./internal/e2e ./internal/kube
+
 .PHONY: race
 race: build ## the tests of the product with the race detector (needs a C compiler)
 	@bin/local assets --cache-dir $(CACHE) >/dev/null

@@ -12,6 +12,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/yaml"
 
 	"github.com/active-cluster-sync/active-cluster-sync/workflows"
@@ -263,7 +264,7 @@ func TestAWrongClusterIsRefused(t *testing.T) {
 
 func TestARevokedTokenBlocksAndARotatedOneHeals(t *testing.T) {
 	primary, repo := clusters["primary"], newRepo(t)
-	startWorker(t, "rotated", primary, t.TempDir())
+	w := startWorker(t, "rotated", primary, t.TempDir())
 	enroll(t, "rotated", primary, repo, workflows.Push)
 	reaches(t, "rotated", inSync)
 	require.NoError(t, os.WriteFile(stack.TokenFile(repo), []byte("acs_another_0123456789"), 0o600))
@@ -271,6 +272,11 @@ func TestARevokedTokenBlocksAndARotatedOneHeals(t *testing.T) {
 	out, errs, exit := starter(t, "status", "rotated")
 	require.Zero(t, exit)
 	require.Contains(t, out+errs, "token", "the status says what to do")
-	require.NoError(t, os.WriteFile(stack.TokenFile(repo), []byte(token), 0o600))
+
+	// As `kubectl` replaces it, while the worker runs.
+	_, err := primary.typed.CoreV1().Secrets(workflows.CredentialsNamespace).Patch(t.Context(), workflows.CredentialsSecret,
+		types.MergePatchType, []byte(`{"stringData": {"password": "acs_another_0123456789"}}`), metav1.PatchOptions{})
+	require.NoError(t, err)
 	reaches(t, "rotated", inSync)
+	require.NotContains(t, w.log.String(), "acs_another")
 }
