@@ -247,14 +247,14 @@ func (w *world) operate(ctx context.Context) (int, error) {
 	changed := 0
 	for _, s := range list.Items {
 		held := strings.Contains(fmt.Sprint(s.GetFinalizers()), finalizer)
-		switch deleted := s.GetDeletionTimestamp() != nil; {
-		case deleted == held:
+		deleted := s.GetDeletionTimestamp() != nil
+		if deleted == held {
 			s.SetFinalizers(nil)
 			if !deleted {
 				s.SetFinalizers([]string{finalizer})
 			}
 			_, err = api.Update(ctx, &s, metav1.UpdateOptions{FieldManager: "sign-operator"})
-		default:
+		} else {
 			err = w.patchStatus(ctx, signs, busyNamespace, s.GetName(), map[string]any{"status": map[string]any{"lit": w.next()}})
 		}
 		if err != nil {

@@ -11,6 +11,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"k8s.io/client-go/rest"
+
+	"github.com/active-cluster-sync/active-cluster-sync/internal/stacktest"
 )
 
 // apiServer is a second API server of the cluster, which may be killed while other tests use the first.
@@ -48,6 +50,7 @@ func startAPIServer(t *testing.T) *apiServer {
 // start returns when the server is ready, as to its own word.
 func (s *apiServer) start() {
 	s.process = exec.Command(s.command[0], s.command[1:]...) //nolint:gosec // the stack's own binary
+	s.process.SysProcAttr = stacktest.ChildAttributes()
 	s.done = make(chan struct{})
 	require.NoError(s.t, s.process.Start())
 	go func(p *exec.Cmd, done chan struct{}) { defer close(done); _ = p.Wait() }(s.process, s.done)

@@ -202,15 +202,15 @@ func (a *audit) settle(ctx context.Context, s suspect) error {
 		return nil
 	}
 	live, err := a.index.cluster.of(a.kind, s.namespace).Get(ctx, s.name, metav1.GetOptions{})
-	var rec *record
-	switch {
-	case err == nil:
-		rec = a.index.record(a.kind, live)
-		if rec.err != nil {
-			return nil // the index does not take such an object, and has said so
-		}
-	case !absent(err):
+	if err != nil && !absent(err) {
 		return fmt.Errorf("read %s: %w", s.path(a.kind), explain(err))
+	}
+	var rec *record
+	if err == nil {
+		rec = a.index.record(a.kind, live)
+	}
+	if rec != nil && rec.err != nil {
+		return nil // the index does not take such an object, and has said so
 	}
 	defect := false
 	a.do(func() {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"math/rand/v2"
 	"net/http"
 	"strings"
@@ -96,7 +97,8 @@ func cutLists(t *testing.T, crowded string, streams bool) {
 	})
 
 	tearing.Store(true)
-	index := startIndex(t, g.cluster())
+	found := new(defects)
+	index := startWith(t, g.cluster(), kube.IndexOptions{AuditEvery: 4 * time.Second, Defect: found.add, Logger: slog.New(slog.DiscardHandler)})
 	s := snapshot(t, index)
 	require.Positive(t, cuts.Load())
 	require.False(t, s.Knows("namespaces/"+crowded+"/configmaps/any.yaml"), "half a list is no knowledge")
@@ -116,6 +118,19 @@ func cutLists(t *testing.T, crowded string, streams bool) {
 	})
 	tearing.Store(false)
 	untilExact(t, index, ns, "ConfigMap")
+	check()
+
+	pages := 0
+	g.requests()
+	until(t, "an audit has seen each page of them", func() bool {
+		for _, request := range g.requests() {
+			if request == "LIST /api/v1/configmaps" {
+				pages++
+			}
+		}
+		return pages > 2*crowdSize/500
+	})
+	require.Empty(t, found.all())
 	check()
 }
 

@@ -4,6 +4,7 @@ package stacktest
 
 import "syscall"
 
-func childAttributes() *syscall.SysProcAttr {
+// ChildAttributes gives a child a process group of its own.
+func ChildAttributes() *syscall.SysProcAttr {
 	return &syscall.SysProcAttr{Setpgid: true}
 }

@@ -59,7 +59,7 @@ func Start(ctx context.Context, o Options) (*Stack, error) {
 		"--clusters", strings.Join(o.Clusters, ","), "--repos", strings.Join(o.Repos, ","),
 		"--temporal="+strconv.FormatBool(o.Temporal), "--git="+strconv.FormatBool(o.Git || len(o.Repos) > 0))
 	s.process.Stdout, s.process.Stderr = s.output, s.output
-	s.process.SysProcAttr = childAttributes()
+	s.process.SysProcAttr = ChildAttributes()
 	if err := s.process.Start(); err != nil {
 		return nil, errors.Join(err, os.RemoveAll(dir))
 	}
