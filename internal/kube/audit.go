@@ -201,16 +201,9 @@ func (a *audit) settle(ctx context.Context, s suspect) error {
 	if !still {
 		return nil
 	}
-	live, err := a.index.cluster.of(a.kind, s.namespace).Get(ctx, s.name, metav1.GetOptions{})
-	if err != nil && !absent(err) {
-		return fmt.Errorf("read %s: %w", s.path(a.kind), explain(err))
-	}
-	var rec *record
-	if err == nil {
-		rec = a.index.record(a.kind, live)
-	}
-	if rec != nil && rec.err != nil {
-		return nil // the index does not take such an object, and has said so
+	rec, err := a.read(ctx, s.key)
+	if err != nil || rec != nil && rec.err != nil {
+		return err // nil where the index does not take such an object, which it has said
 	}
 	defect := false
 	a.do(func() {
@@ -223,6 +216,18 @@ func (a *audit) settle(ctx context.Context, s suspect) error {
 		a.index.audits.defect(a.kind.GroupResource().String())
 	}
 	return nil
+}
+
+// read returns what the object is now; nil for none.
+func (a *audit) read(ctx context.Context, k key) (*record, error) {
+	live, err := a.index.cluster.of(a.kind, k.namespace).Get(ctx, k.name, metav1.GetOptions{})
+	switch {
+	case absent(err):
+		return nil, nil
+	case err != nil:
+		return nil, fmt.Errorf("read %s: %w", k.path(a.kind), explain(err))
+	}
+	return a.index.record(a.kind, live), nil
 }
 
 // contradicts reports whether what was read, nil for nothing, proves the entry, nil for none, wrong.
