@@ -31,6 +31,7 @@ var kinds = []struct {
 	{is: kube.ErrForbidden, reason: workflows.AuthFailed, lasting: true},
 	{is: kube.ErrUnreachable, reason: workflows.ClusterUnreachable},
 	{is: syscall.ENOSPC, reason: workflows.DiskFull, lasting: true},
+	{is: syscall.EDQUOT, reason: workflows.DiskFull, lasting: true},
 	{is: syscall.EROFS, reason: workflows.DiskFull, lasting: true},
 }
 

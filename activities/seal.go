@@ -3,6 +3,7 @@ package activities
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"runtime"
@@ -181,10 +182,12 @@ func (s *sealing) inGit(c tree.Change) (plumbing.Hash, bool) {
 // encrypt makes a new file, and sees to it that what can be read from it is what was put in. A Secret for
 // which that fails keeps the file that it has, and holds up nothing else.
 func (s *sealing) encrypt(path string, plaintext []byte) {
-	file, err := secrets.Seal(s.keys, plaintext)
-	if err == nil {
-		err = s.verify(file, plaintext)
-	}
+	file, err := secrets.Seal(s.keys, plaintext, func(readable []byte) error {
+		if content, ok := canonical(readable); !ok || !bytes.Equal(content, plaintext) {
+			return errors.New("what sops reads from it isn't what was encrypted")
+		}
+		return nil
+	})
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if err != nil {
@@ -196,17 +199,6 @@ func (s *sealing) encrypt(path string, plaintext []byte) {
 	}
 	s.content[path] = file
 	s.tree.Put(path, manifest.Hash(file))
-}
-
-func (s *sealing) verify(file, plaintext []byte) error {
-	opened, err := secrets.Open(s.keys, file)
-	if err != nil {
-		return err
-	}
-	if content, ok := canonical(opened); !ok || !bytes.Equal(content, plaintext) {
-		return fmt.Errorf("what sops reads from it isn't what was encrypted")
-	}
-	return nil
 }
 
 // canonical is the one object of a file, as the index would write it.

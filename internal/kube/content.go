@@ -63,7 +63,8 @@ func (x *Index) Release(t tree.Tree) {
 	defer x.mu.Unlock()
 	for path, e := range x.pending {
 		if stored, ok := t.Get(path); ok && stored == e.hash {
-			e.content = nil
+			x.heldBytes -= len(e.content.data)
+			e.content = held{}
 			delete(x.pending, path)
 		}
 	}
@@ -84,14 +85,14 @@ type place struct {
 // held returns what is in memory, and by place what is not. What the index doesn't know of is in neither.
 func (x *Index) held(changes []tree.Change) (found map[string][]byte, missing map[place]map[key]wanted, err error) {
 	found, missing = map[string][]byte{}, map[place]map[key]wanted{}
-	deflated := map[string][]byte{}
+	kept := map[string]held{}
 	x.mu.Lock()
 	for _, c := range changes {
 		r, e := x.find(c.Path)
 		switch {
 		case e == nil || c.To == plumbing.ZeroHash:
-		case e.hash == c.To && e.content != nil:
-			deflated[c.Path] = e.content
+		case e.hash == c.To && e.content.data != nil:
+			kept[c.Path] = e.content
 		default:
 			location, _ := manifest.ParsePath(c.Path)
 			at := place{r.Resource, location.Namespace}
@@ -102,8 +103,8 @@ func (x *Index) held(changes []tree.Change) (found map[string][]byte, missing ma
 		}
 	}
 	x.mu.Unlock()
-	for path, content := range deflated {
-		if found[path], err = inflate(content); err != nil {
+	for path, content := range kept {
+		if found[path], err = content.content(); err != nil {
 			return nil, nil, fmt.Errorf("content of %s: %w", path, err)
 		}
 	}

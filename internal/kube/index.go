@@ -37,6 +37,7 @@ type Index struct {
 	left      *tree.Editor
 	resources map[schema.GroupResource]*resource
 	pending   map[string]*entry // entries whose content is held, by path
+	heldBytes int               // of their contents
 	skipped   map[string]int    // objects in no tree, by reason
 	scaled    map[manifest.ID]int
 	targets   map[string][]manifest.ID // what each autoscaler targets, by the autoscaler's path
@@ -51,7 +52,7 @@ type entry struct {
 	resourceVersion string
 	hash            plumbing.Hash // zero when skipped
 	skipped         string        // why it is in no tree
-	content         []byte        // deflated; nil once released
+	content         held          // none once released
 	// ahead: it was seen beside the watch, which has not told of this version yet. Only then do versions
 	// decide what is current. Otherwise the order of the watch does, also where versions start again
 	// because the cluster was restored from a backup.

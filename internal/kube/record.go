@@ -18,7 +18,7 @@ type record struct {
 	// The name, namespace, UID and resource version; what a reflector needs of an object.
 	metav1.ObjectMeta
 	hash    plumbing.Hash // zero when skipped
-	content []byte        // deflated; nil when skipped, or when the index has it already
+	content held          // none when skipped, or when the index has it already
 	skipped string        // why the object is in no tree, "" when it is in
 	scaled  bool          // it was normalised as the target of an autoscaler
 	targets []manifest.ID // what it scales
@@ -76,7 +76,7 @@ func (x *Index) record(r manifest.Resource, u *unstructured.Unstructured) *recor
 	}
 	rec.hash = x.hash(r, yaml)
 	if !x.holds(r, keyOf(rec), rec.hash) {
-		rec.content = deflate(yaml)
+		rec.content = x.hold(yaml)
 	}
 	return rec
 }

@@ -110,7 +110,7 @@ func (x *Index) put(r *resource, rec *record, beside bool) {
 	}
 	now := &entry{uid: rec.UID, resourceVersion: rec.ResourceVersion, hash: rec.hash, skipped: rec.skipped, content: rec.content}
 	now.ahead = beside && (r.seen == "" || newer(now.resourceVersion, r.seen))
-	if old != nil && old.hash == now.hash && now.content == nil {
+	if old != nil && old.hash == now.hash && now.content.data == nil {
 		now.content = old.content
 	}
 	x.count(old, -1)
@@ -152,9 +152,12 @@ func (x *Index) place(path string, e *entry) {
 	} else {
 		x.left.Remove(path)
 	}
-	if e == nil || e.content == nil {
+	if old := x.pending[path]; old != nil {
+		x.heldBytes -= len(old.content.data)
 		delete(x.pending, path)
-	} else {
+	}
+	if e != nil && e.content.data != nil {
+		x.heldBytes += len(e.content.data)
 		x.pending[path] = e
 	}
 }

@@ -1,6 +1,8 @@
 package secrets
 
 import (
+	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -15,8 +17,8 @@ import (
 	"github.com/active-cluster-sync/active-cluster-sync/internal/secrets/agekey"
 )
 
-// Open decrypts a file that is encrypted with SOPS, of one or several documents. The errors say what is
-// missing, and quote nothing but recipients.
+// Open decrypts a file that is encrypted with SOPS, of one or several documents, which it returns as JSON. The
+// errors say what is missing, and quote nothing but recipients.
 //
 // The file has to be one that manifest.Decode could read: that has bounded its size and its aliases.
 func Open(keys agekey.Keys, file []byte) ([]byte, error) {
@@ -28,6 +30,10 @@ func Open(keys agekey.Keys, file []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	return open(tree, dataKey)
+}
+
+func open(tree sops.Tree, dataKey []byte) ([]byte, error) {
 	cipher := aes.NewCipher()
 	computed, err := tree.Decrypt(dataKey, cipher)
 	if err != nil {
@@ -37,11 +43,18 @@ func Open(keys agekey.Keys, file []byte) ([]byte, error) {
 	if err != nil || mac != computed {
 		return nil, errTampered
 	}
-	plaintext, err := store().EmitPlainFile(tree.Branches)
-	if err != nil {
-		return nil, errMalformed
+	var plaintext bytes.Buffer
+	encoder := json.NewEncoder(&plaintext)
+	for _, branch := range tree.Branches {
+		document, err := sops.EmitAsMap(sops.TreeBranches{branch})
+		if err != nil {
+			return nil, errMalformed
+		}
+		if err := encoder.Encode(document); err != nil {
+			return nil, errMalformed
+		}
 	}
-	return plaintext, nil
+	return plaintext.Bytes(), nil
 }
 
 var (

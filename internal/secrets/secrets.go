@@ -42,8 +42,9 @@ func Fingerprint(keys agekey.Keys, plaintext []byte) plumbing.Hash {
 	return plumbing.Hash(keys.Mac(plaintext)[:len(plumbing.ZeroHash)])
 }
 
-// Seal encrypts the data of a Secret's manifest for the recipients. Each call gives another result.
-func Seal(keys agekey.Keys, manifest []byte) ([]byte, error) {
+// Seal encrypts the data of a Secret's manifest for the recipients. Each call gives another result. The check
+// is given what can be read from the file, before it is handed out.
+func Seal(keys agekey.Keys, manifest []byte, check func(plaintext []byte) error) ([]byte, error) {
 	branches, err := store().LoadPlainFile(manifest)
 	if err != nil {
 		return nil, fmt.Errorf("encrypt: %w", err)
@@ -69,7 +70,19 @@ func Seal(keys agekey.Keys, manifest []byte) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("encrypt: %w", err)
 	}
-	return store().EmitEncryptedFile(tree)
+	file, err := store().EmitEncryptedFile(tree)
+	if err != nil {
+		return nil, fmt.Errorf("encrypt: %w", err)
+	}
+	stored, err := load(file)
+	if err != nil {
+		return nil, err
+	}
+	plaintext, err := open(stored, dataKey)
+	if err != nil {
+		return nil, err
+	}
+	return file, check(plaintext)
 }
 
 func store() *yaml.Store { return yaml.NewStore(&config.YAMLStoreConfig{Indent: 2}) }

@@ -55,7 +55,7 @@ func canonical(t testing.TB, file []byte) string {
 }
 
 func seal(t testing.TB, k agekey.Keys, file string) []byte {
-	sealed, err := secrets.Seal(k, []byte(file))
+	sealed, err := secrets.Seal(k, []byte(file), func([]byte) error { return nil })
 	require.NoError(t, err)
 	return sealed
 }
@@ -97,10 +97,12 @@ func TestOpeningWhatWasSealedGivesTheSameObject(t *testing.T) {
 		}
 		file, err := manifest.Encode(object)
 		require.NoError(t, err)
-		sealed, err := secrets.Seal(k, file)
+		var readable []byte
+		sealed, err := secrets.Seal(k, file, func(plaintext []byte) error { readable = plaintext; return nil })
 		require.NoError(t, err)
 		opened, err := secrets.Open(k, sealed)
 		require.NoError(t, err)
+		require.Equal(t, string(opened), string(readable))
 		docs, problems := manifest.Decode("f.yaml", opened)
 		require.Empty(t, problems)
 		again, err := manifest.Encode(docs[0].Object)
