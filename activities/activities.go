@@ -144,11 +144,11 @@ func run[R any](ctx context.Context, a *Activities, name string, work func(conte
 		tick := time.NewTicker(heartbeat)
 		defer tick.Stop()
 		for {
-			activity.RecordHeartbeat(ctx, p.said())
 			select {
 			case <-beating.Done():
 				return
 			case <-tick.C:
+				activity.RecordHeartbeat(ctx, p.said())
 			}
 		}
 	})

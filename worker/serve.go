@@ -81,6 +81,8 @@ func connect(ctx context.Context, logger *slog.Logger) (client.Client, error) {
 		return nil, fmt.Errorf("the Temporal settings can't be read: %w", err)
 	}
 	options.Logger = temporallog.NewStructuredLogger(logger)
+	// Messages are a few hundred bytes, and compressing them would be a good part of an idle tick's work.
+	options.ConnectionOptions.GrpcCompression = &client.GrpcCompressionNone{}
 	for wait := time.Second; ; wait = min(2*wait, 15*time.Second) {
 		attempt, cancel := context.WithTimeout(ctx, 10*time.Second)
 		temporal, err := client.DialContext(attempt, options)

@@ -1,8 +1,6 @@
 package repo
 
 import (
-	"bytes"
-	"errors"
 	"io"
 	"slices"
 	"strings"
@@ -10,7 +8,6 @@ import (
 
 	"github.com/go-git/go-git/v5/plumbing"
 	"github.com/go-git/go-git/v5/plumbing/object"
-	"github.com/go-git/go-git/v5/plumbing/storer"
 
 	"github.com/active-cluster-sync/active-cluster-sync/internal/tree"
 )
@@ -121,63 +118,38 @@ func plain(name string) string {
 	return strings.TrimSpace(strings.NewReplacer("<", "", ">", "", "\n", " ", "\x00", "").Replace(name))
 }
 
-// objects are all that goes into the pack: only what is new, no deltas. What isn't at hand is asked for while
-// the pack is written.
-func (c *change) objects(commit *plumbing.MemoryObject, rest *contents) objects {
-	o := objects{byHash: map[plumbing.Hash]plumbing.EncodedObject{}, rest: rest}
-	add := func(h plumbing.Hash, e plumbing.EncodedObject) {
-		if _, twice := o.byHash[h]; !twice {
-			o.byHash[h] = e
-			o.order = append(o.order, h)
+// objects are all that goes into the pack: only what is new.
+func (c *change) objects(commit *plumbing.MemoryObject) ([]packed, error) {
+	objects := make([]packed, 0, 2+len(c.trees)+len(c.order))
+	seen := make(map[plumbing.Hash]bool, cap(objects))
+	add := func(h plumbing.Hash, kind plumbing.ObjectType, data []byte) {
+		if !seen[h] {
+			seen[h] = true
+			objects = append(objects, packed{h, kind, data})
 		}
 	}
-	add(commit.Hash(), commit)
-	if c.root == tree.Empty {
-		add(tree.Empty, &rawObject{hash: tree.Empty, kind: plumbing.TreeObject})
+	for _, o := range append([]*plumbing.MemoryObject{commit}, c.trees...) {
+		data, err := contentOf(o)
+		if err != nil {
+			return nil, err
+		}
+		add(o.Hash(), o.Type(), data)
 	}
-	for _, t := range c.trees {
-		add(t.Hash(), t)
+	if c.root == tree.Empty {
+		add(tree.Empty, plumbing.TreeObject, []byte{})
 	}
 	for _, h := range c.order {
-		if data := c.blobs[h]; data != nil {
-			add(h, &rawObject{hash: h, kind: plumbing.BlobObject, data: data})
-		} else {
-			add(h, &awaitedObject{hash: h, contents: rest})
-		}
+		add(h, plumbing.BlobObject, c.blobs[h])
 	}
-	return o
+	return objects, nil
 }
 
-// objects are a store as far as go-git's pack encoder needs one.
-type objects struct {
-	storer.EncodedObjectStorer // not there: the encoder only calls EncodedObject
-	byHash                     map[plumbing.Hash]plumbing.EncodedObject
-	order                      []plumbing.Hash
-	rest                       *contents
-}
-
-func (o objects) EncodedObject(_ plumbing.ObjectType, h plumbing.Hash) (plumbing.EncodedObject, error) {
-	if e, ok := o.byHash[h]; ok {
-		return e, nil
+func contentOf(o *plumbing.MemoryObject) ([]byte, error) {
+	r, err := o.Reader()
+	if err != nil {
+		return nil, err
 	}
-	return nil, plumbing.ErrObjectNotFound
+	defer r.Close()
+	data, err := io.ReadAll(r)
+	return atHand(data), err
 }
-
-// rawObject is an object around content that is in memory already; go-git's own would copy it.
-type rawObject struct {
-	hash plumbing.Hash
-	kind plumbing.ObjectType
-	data []byte
-}
-
-var errReadOnly = errors.New("the object can't be changed")
-
-func (o *rawObject) Hash() plumbing.Hash         { return o.hash }
-func (o *rawObject) Type() plumbing.ObjectType   { return o.kind }
-func (o *rawObject) SetType(plumbing.ObjectType) {}
-func (o *rawObject) Size() int64                 { return int64(len(o.data)) }
-func (o *rawObject) SetSize(int64)               {}
-func (o *rawObject) Reader() (io.ReadCloser, error) {
-	return io.NopCloser(bytes.NewReader(o.data)), nil
-}
-func (o *rawObject) Writer() (io.WriteCloser, error) { return nil, errReadOnly }

@@ -1,10 +1,8 @@
 package repo
 
 import (
-	"bytes"
 	"context"
 	"fmt"
-	"io"
 
 	"github.com/go-git/go-git/v5/plumbing"
 
@@ -20,8 +18,6 @@ type contents struct {
 	files []tree.Change
 	// ready are those that were asked for and not written yet.
 	ready map[plumbing.Hash][]byte
-	// err is why there is nothing more; it can't be told where a size is asked for.
-	err error
 }
 
 // contentsAtOnce is how many files are asked for at a time.
@@ -31,16 +27,23 @@ func (c *change) contents(ctx context.Context, read func(context.Context, []tree
 	return &contents{ctx: ctx, read: read, files: c.missing, ready: map[plumbing.Hash][]byte{}}
 }
 
-// get returns the content with a hash.
-func (c *contents) get(h plumbing.Hash) ([]byte, error) {
-	for c.err == nil {
+// take returns the content with a hash, once.
+func (c *contents) take(h plumbing.Hash) ([]byte, error) {
+	for {
 		if data, ok := c.ready[h]; ok {
+			delete(c.ready, h)
 			return data, nil
 		}
-		c.err = c.next()
+		if err := c.next(); err != nil {
+			return nil, &contentError{err}
+		}
 	}
-	return nil, c.err
 }
+
+// contentError is an error of reading content, and not of writing the pack.
+type contentError struct{ error }
+
+func (e *contentError) Unwrap() error { return e.error }
 
 // next asks for the next files. Content that doesn't have the hash it should have belongs to a later state
 // than the one that was compared.
@@ -74,31 +77,3 @@ func (c *contents) next() error {
 	}
 	return nil
 }
-
-// awaitedObject is a file whose content is asked for when it is written. The pack encoder asks for its size
-// and for its reader, once each.
-type awaitedObject struct {
-	hash     plumbing.Hash
-	contents *contents
-}
-
-func (o *awaitedObject) Hash() plumbing.Hash         { return o.hash }
-func (o *awaitedObject) Type() plumbing.ObjectType   { return plumbing.BlobObject }
-func (o *awaitedObject) SetType(plumbing.ObjectType) {}
-func (o *awaitedObject) SetSize(int64)               {}
-
-func (o *awaitedObject) Size() int64 {
-	data, _ := o.contents.get(o.hash) // an error is told by Reader, which follows
-	return int64(len(data))
-}
-
-func (o *awaitedObject) Reader() (io.ReadCloser, error) {
-	data, err := o.contents.get(o.hash)
-	if err != nil {
-		return nil, err
-	}
-	delete(o.contents.ready, o.hash)
-	return io.NopCloser(bytes.NewReader(data)), nil
-}
-
-func (o *awaitedObject) Writer() (io.WriteCloser, error) { return nil, errReadOnly }

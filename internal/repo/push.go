@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/go-git/go-git/v5/plumbing"
-	"github.com/go-git/go-git/v5/plumbing/format/packfile"
 
 	"github.com/active-cluster-sync/active-cluster-sync/internal/tree"
 )
@@ -81,7 +80,11 @@ func (r *Repository) Push(ctx context.Context, p Push) (Pushed, error) {
 	if err != nil {
 		return Pushed{}, err
 	}
-	pack, err := r.spoolPack(change.objects(commit, change.contents(ctx, p.Content)))
+	objects, err := change.objects(commit)
+	if err != nil {
+		return Pushed{}, err
+	}
+	pack, err := r.spoolPack(objects, change.contents(ctx, p.Content))
 	if err != nil {
 		return Pushed{}, err
 	}
@@ -115,16 +118,16 @@ func (r *Repository) plan(ctx context.Context, p Push) (*change, error) {
 }
 
 // spoolPack writes the objects of a push to a file. They are sent from it and then put into the store.
-func (r *Repository) spoolPack(o objects) (*spool, error) {
+func (r *Repository) spoolPack(objects []packed, rest *contents) (*spool, error) {
 	f, err := r.spool(r.store)
 	if err != nil {
 		return nil, err
 	}
 	w := bufio.NewWriterSize(f, 64<<10)
-	_, err = packfile.NewEncoder(w, o, false).Encode(o.order, 0)
-	if o.rest.err != nil {
+	f.index, err = writePack(w, objects, rest)
+	if content := (*contentError)(nil); errors.As(err, &content) {
 		f.drop()
-		return nil, o.rest.err
+		return nil, content.error
 	}
 	if err = errors.Join(err, w.Flush()); err != nil {
 		f.drop()

@@ -3,7 +3,10 @@ package repo_test
 import (
 	"context"
 	"errors"
+	"maps"
 	"net/http"
+	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -231,6 +234,29 @@ func TestPushOfManyFilesAndThenOne(t *testing.T) {
 	second := o.push(r, m.push(first.Revision))
 	require.Equal(t, []string{"~namespaces/ns-000/configmaps/cm-00000.yaml"}, paths(second.Changes))
 	require.Equal(t, 6, o.objects()-before, "a blob, four directories and a commit")
+}
+
+func TestALargePushIsReadBackAsItWasSent(t *testing.T) {
+	t.Parallel()
+	o := newOrigin(t)
+	dir := t.TempDir()
+	r := o.open(func(options *repo.Options) { options.Dir = dir })
+	m := many(5000, "1")
+	m["large.yaml"] = "text: " + strings.Repeat("long ", 1<<18) + "\n"
+	m["empty.yaml"] = ""
+	first := o.push(r, m.push(plumbing.ZeroHash))
+	o.server("fsck", "--full", "--strict")
+	require.True(t, maps.Equal(m, read(t, r, first.Revision)))
+	packs, err := filepath.Glob(filepath.Join(dir, "*", "objects", "pack", "*.idx"))
+	require.NoError(t, err)
+	require.NotEmpty(t, packs)
+	for _, pack := range packs {
+		o.git(dir, "verify-pack", pack)
+	}
+
+	m["empty.yaml"] = "text: x\n"
+	second := o.push(r, m.push(first.Revision))
+	require.True(t, maps.Equal(m, read(t, r, second.Revision)))
 }
 
 func TestPushEmptiesTheBranch(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"io"
 
 	"github.com/go-git/go-billy/v5"
+	"github.com/go-git/go-git/v5/plumbing/format/idxfile"
 )
 
 // spool is a file of a store for a pack on its way in or out. It is written and read without holding the
@@ -12,6 +13,8 @@ type spool struct {
 	billy.File
 	repository *Repository
 	store      *store
+	// index is that of the pack, where it was written here.
+	index *idxfile.MemoryIndex
 }
 
 func (r *Repository) spool(s *store) (*spool, error) {
@@ -21,7 +24,16 @@ func (r *Repository) spool(s *store) (*spool, error) {
 	if err != nil {
 		return nil, s.writeError(err)
 	}
-	return &spool{f, r, s}, nil
+	return &spool{File: f, repository: r, store: s}, nil
+}
+
+// objects is how many objects the pack has, 0 where that isn't known.
+func (f *spool) objects() int64 {
+	if f.index == nil {
+		return 0
+	}
+	n, _ := f.index.Count() // it never fails
+	return n
 }
 
 func (f *spool) drop() {

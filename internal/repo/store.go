@@ -1,6 +1,7 @@
 package repo
 
 import (
+	"bufio"
 	"bytes"
 	"crypto/sha1"
 	"encoding/json"
@@ -20,6 +21,7 @@ import (
 	"github.com/go-git/go-billy/v5/util"
 	"github.com/go-git/go-git/v5/plumbing"
 	"github.com/go-git/go-git/v5/plumbing/cache"
+	"github.com/go-git/go-git/v5/plumbing/format/idxfile"
 	"github.com/go-git/go-git/v5/plumbing/object"
 	"github.com/go-git/go-git/v5/storage/filesystem"
 
@@ -229,6 +231,9 @@ func (s *store) shallow(revision plumbing.Hash) error {
 // install adds a pack that a spool holds in full. Going through a spool is what makes a cut connection
 // leave nothing behind: go-git's pack writer keeps its files open when its input ends early.
 func (s *store) install(f *spool) error {
+	if f.objects() > worthIndexing {
+		return s.installIndexed(f)
+	}
 	if _, err := f.Seek(0, io.SeekStart); err != nil {
 		return s.writeError(err)
 	}
@@ -242,6 +247,35 @@ func (s *store) install(f *spool) error {
 		return s.writeError(err)
 	}
 	s.count(n)
+	return nil
+}
+
+// worthIndexing is how many objects a pack has whose index isn't made again. For fewer it is not worth that
+// go-git has to look at all packs again.
+const worthIndexing = 2000
+
+// installIndexed adds a pack that was written here, with its index.
+func (s *store) installIndexed(f *spool) error {
+	size, err := f.Seek(0, io.SeekEnd)
+	if err != nil {
+		return s.writeError(err)
+	}
+	base := path.Join(packDir, "pack-"+plumbing.Hash(f.index.PackfileChecksum).String())
+	index, err := s.fs.Create(base + ".idx")
+	if err != nil {
+		return s.writeError(err)
+	}
+	w := bufio.NewWriter(index)
+	_, err = idxfile.NewEncoder(w).Encode(f.index)
+	if err = errors.Join(err, w.Flush(), index.Close()); err == nil {
+		err = s.fs.Rename(f.Name(), base+".pack")
+	}
+	if err != nil {
+		s.dropPartial()
+		return s.writeError(err)
+	}
+	s.git.Reindex()
+	s.count(size)
 	return nil
 }
 
