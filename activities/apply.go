@@ -108,7 +108,7 @@ func (r *application) git() tree.Tree {
 // changed on either side since the last time and those that are due for another try, or all of them.
 func (r *application) recall(repository *repo.Repository) ([]string, error) {
 	memory := &r.pulled
-	scope := r.in.Config.Scope() + "\n" + r.rules.name
+	scope := r.in.Config.Scope() + "\n" + r.name
 	known := memory.desired != nil && memory.desired.repository == repository && memory.scope == scope
 	if !known {
 		*memory = pulled{

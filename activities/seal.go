@@ -58,7 +58,7 @@ func (a *Activities) seal(ctx context.Context, v *view, repository *repo.Reposit
 		s.tree = tree.NewEditor(v.live)
 		return s, nil
 	}
-	if a.sealed.repository == repository && a.sealed.rules == v.rules.name {
+	if a.sealed.repository == repository && a.sealed.rules == v.name {
 		s.last = a.sealed
 	}
 	changes, err := repository.Changes(s.last.revision, tip)
@@ -241,7 +241,7 @@ func (s *sealing) remember(revision plumbing.Hash) sealed {
 		return sealed{}
 	}
 	return sealed{
-		repository: s.repository, rules: s.rules.name, revision: revision,
+		repository: s.repository, rules: s.name, revision: revision,
 		live: s.live, git: s.tree.Tree(), failed: s.failed,
 	}
 }

@@ -26,7 +26,7 @@ func TestWhatOthersDoToTheBranchIsToldApart(t *testing.T) {
 	require.Nil(t, syncNow(t, "branching").BranchEvent, "its own commits are no event")
 
 	const file = "namespaces/branch/configmaps/settings.yaml"
-	happens := func(what workflows.BranchChange, do func()) workflows.Status {
+	happens := func(what workflows.BranchChange, do func()) {
 		t.Helper()
 		before := git(t, repo, "rev-parse", "main")
 		do()
@@ -35,7 +35,6 @@ func TestWhatOthersDoToTheBranchIsToldApart(t *testing.T) {
 		})
 		require.Contains(t, git(t, repo, "show", "main:"+file), "key: three", "the cluster wins")
 		require.Equal(t, s.Revision, git(t, repo, "rev-parse", "main"))
-		return s
 	}
 	var theirs string
 	happens(workflows.BranchMoved, func() {

@@ -121,11 +121,12 @@ func ValidateResource(entry string) error {
 
 // ValidateNamePattern checks an entry of IgnoreNames.
 func ValidateNamePattern(pattern string) error {
-	resource, rest, ok := strings.Cut(pattern, "/")
-	if !ok {
-		resource, rest = "", pattern
-	} else if err := ValidateResource(resource); err != nil {
-		return err
+	rest := pattern
+	if resource, names, ok := strings.Cut(pattern, "/"); ok {
+		if err := ValidateResource(resource); err != nil {
+			return err
+		}
+		rest = names
 	}
 	if _, err := path.Match(rest, ""); err != nil || rest == "" || strings.Contains(rest, "/") {
 		return fmt.Errorf("%q is not a pattern of names: write it like istio-*, or configmaps/istio-* for one resource; * stands for any text, ? for one character", pattern)
