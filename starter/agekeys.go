@@ -65,7 +65,7 @@ func (e *enrolling) checkSecrets(context.Context) (string, error) {
 	if e.identity == nil {
 		origin = "the identity in the cluster"
 		if len(strings.TrimSpace(string(e.stored[workflows.AgeIdentityKey]))) == 0 {
-			origin = "a new identity"
+			origin, e.made = "a new identity", true
 			var err error
 			if e.identity, err = agekey.Generate(); err != nil {
 				return "", err

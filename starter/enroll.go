@@ -74,6 +74,8 @@ type enrolling struct {
 	ca    []byte
 	// identity is the age key file that the cluster shall have; nil to leave it as it is.
 	identity []byte
+	// made: the identity is a new one, of which nobody has a copy yet.
+	made bool
 
 	registry      *registry
 	registerFirst bool             // search attributes are missing
@@ -171,6 +173,9 @@ func (e *enrolling) carryOut(ctx context.Context) ([]string, error) {
 	}
 	if stored {
 		changed = append(changed, "the credentials are stored in its Secret "+workflows.CredentialsNamespace+"/"+workflows.CredentialsSecret)
+	}
+	if e.made && e.flags.ageKeyOut == "" {
+		changed = append(changed, "a new age identity is among them: keep a copy (repeat this with --age-key-out FILE), without one nobody can read the Secrets in Git")
 	}
 	if err := e.writeIdentity(); err != nil {
 		return nil, errors.Join(err, e.restoreCredentials(ctx, stored))

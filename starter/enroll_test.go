@@ -40,6 +40,7 @@ func TestEnrollChecksThenStoresTheTokenAndStarts(t *testing.T) {
 	require.NoError(t, err)
 	require.Contains(t, a.err, "✓ Secrets: encrypted for "+keys.Own()[0]+" (a new identity)")
 	require.NotContains(t, a.err+a.out, "AGE-SECRET-KEY")
+	require.Contains(t, a.out, "keep a copy (repeat this with --age-key-out FILE)")
 	require.Equal(t, "active-cluster-sync", secret.Labels["app.kubernetes.io/managed-by"])
 
 	r, err := openRegistry(t.Context())
@@ -201,6 +202,7 @@ func TestEnrollTakesAndHandsOutTheAgeIdentity(t *testing.T) {
 	require.Contains(t, again.sentence(t), "the file of --age-key-out is there already")
 	kept := w.enroll("--age-recipient", keys.Own()[0])
 	require.Contains(t, kept.err, "(the identity in the cluster)")
+	require.NotContains(t, kept.out, "keep a copy")
 	require.Equal(t, keys.Own()[0], string(w.secret().Data["age.recipients"]))
 
 	// Without the identity nobody can read what is in Git, so unenrolling leaves it.

@@ -111,36 +111,17 @@ func (e *enrolling) adopt(ctx context.Context) error {
 	}
 	config := &e.config
 	e.now = e.registry.statusOf(ctx, e.existing, running)
-	if !e.flags.given["branch"] {
-		config.Branch = running.Branch
-	}
-	if !e.flags.given["path"] {
-		config.Path = running.Path
-	}
-	if !e.flags.given["interval"] {
-		config.Interval = running.Interval
-	}
-	if !e.flags.given["secrets"] {
-		config.Secrets = running.Secrets
-	}
-	if !e.flags.given["include-resource"] {
-		config.IncludeResources = running.IncludeResources
-	}
-	if !e.flags.given["exclude-resource"] {
-		config.ExcludeResources = running.ExcludeResources
-	}
-	if !e.flags.given["ignore-name"] {
-		config.IgnoreNames = running.IgnoreNames
-	}
-	if !e.flags.given["selector"] {
-		config.Selector = running.Selector
-	}
-	if !e.flags.given["strategy"] {
-		config.Strategy = e.now.Strategy
-	}
-	if !e.flags.given["ignore-namespace"] {
-		config.IgnoredNamespaces = e.now.IgnoredNamespaces
-	}
+	given := e.flags.given
+	keep(given["branch"], &config.Branch, running.Branch)
+	keep(given["path"], &config.Path, running.Path)
+	keep(given["interval"], &config.Interval, running.Interval)
+	keep(given["secrets"], &config.Secrets, running.Secrets)
+	keep(given["include-resource"], &config.IncludeResources, running.IncludeResources)
+	keep(given["exclude-resource"], &config.ExcludeResources, running.ExcludeResources)
+	keep(given["ignore-name"], &config.IgnoreNames, running.IgnoreNames)
+	keep(given["selector"], &config.Selector, running.Selector)
+	keep(given["strategy"], &config.Strategy, e.now.Strategy)
+	keep(given["ignore-namespace"], &config.IgnoredNamespaces, e.now.IgnoredNamespaces)
 	var differs []string
 	for _, field := range []struct{ name, running, wanted string }{
 		{"repository", running.Repository, config.Repository},
@@ -162,6 +143,13 @@ func (e *enrolling) adopt(ctx context.Context) error {
 	}
 	config.ClusterUID = running.ClusterUID
 	return nil
+}
+
+// keep takes over what is running where the command line doesn't give anything else.
+func keep[T any](given bool, wanted *T, running T) {
+	if !given {
+		*wanted = running
+	}
 }
 
 // checkCluster makes sure that it is the right cluster and that everything needed in it is permitted.

@@ -9,16 +9,13 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/active-cluster-sync/active-cluster-sync/workflows"
 )
 
 func set(t *testing.T, on *cluster, namespace, name, value string) {
 	t.Helper()
-	change(t, on, configMaps, namespace, name, func(o *unstructured.Unstructured) {
-		require.NoError(t, unstructured.SetNestedField(o.Object, value, "data", "key"))
-	})
+	change(t, on, configMaps, namespace, name, setKey(value))
 }
 
 // TestTwoClustersPushToOneBranch has two clusters push to a branch each to a path of its own, at the same time.
