@@ -11,6 +11,7 @@ import (
 
 	"github.com/go-git/go-git/v5/plumbing"
 
+	"github.com/active-cluster-sync/active-cluster-sync/internal/desired"
 	"github.com/active-cluster-sync/active-cluster-sync/internal/kube"
 	"github.com/active-cluster-sync/active-cluster-sync/internal/manifest"
 	"github.com/active-cluster-sync/active-cluster-sync/internal/plan"
@@ -35,8 +36,9 @@ func (a *Activities) Apply(ctx context.Context, in workflows.ApplyInput) (workfl
 // pulled is what a worker remembers of its last Apply. It is a cache: without it everything is compared
 // once.
 type pulled struct {
-	desired *desired
-	scope   string
+	repository *repo.Repository
+	desired    *desired.State
+	scope      string
 	// git and live are the two sides as they were left.
 	git, live tree.Tree
 	agreed    map[string]plan.Pair
@@ -101,26 +103,26 @@ func (a *Activities) apply(ctx context.Context, in workflows.ApplyInput, p *prog
 
 // git is what Git asks for, without ignored namespaces.
 func (r *application) git() tree.Tree {
-	return withoutIgnored(r.pulled.desired.tree.Tree(), r.in.Config)
+	return withoutIgnored(r.pulled.desired.Tree(), r.in.Config)
 }
 
 // recall brings what the worker remembers to the revision and lists the objects to look at: those that
 // changed on either side since the last time and those that are due for another try, or all of them.
 func (r *application) recall(repository *repo.Repository) ([]string, error) {
 	memory := &r.pulled
-	scope := r.in.Config.Scope() + "\n" + r.name
-	known := memory.desired != nil && memory.desired.repository == repository && memory.scope == scope
+	scope := r.in.Config.Scope() + "\n" + r.Digest()
+	known := memory.desired != nil && memory.repository == repository && memory.scope == scope
 	if !known {
 		*memory = pulled{
-			desired: newDesired(repository, r.rules), scope: scope,
+			repository: repository, desired: desired.New(repository, r.Rules), scope: scope,
 			agreed: map[string]plan.Pair{}, failing: map[string]*failing{},
 		}
 	}
-	if err := memory.desired.follow(r.revision, r.index); err != nil {
+	if err := memory.desired.Follow(r.revision, r.index); err != nil {
 		memory.desired = nil // half-read: start over at the next attempt
 		return nil, err
 	}
-	memory.desired.resolve(r.index)
+	memory.desired.Resolve(r.index)
 	git := r.git()
 	if known {
 		return append(plan.Touched(memory.git, git, memory.live, r.live), r.due()...), nil
@@ -200,13 +202,14 @@ func (r *application) write(ctx context.Context, batch []plan.Write) error {
 	}
 	memory := &r.pulled
 	slices.SortFunc(batch, func(a, b plan.Write) int { // the objects of one file together
-		x, y := memory.desired.declared[a.Path][0], memory.desired.declared[b.Path][0]
-		return cmp.Or(cmp.Compare(x.file, y.file), cmp.Compare(x.index, y.index))
+		x, _ := memory.desired.Origin(a.Path)
+		y, _ := memory.desired.Origin(b.Path)
+		return cmp.Or(cmp.Compare(x.File, y.File), cmp.Compare(x.Index, y.Index))
 	})
 	planned := map[string]plannedWrite{}
 	writes := make([]kube.Write, 0, len(batch))
 	for _, w := range batch {
-		resource, object, err := memory.desired.object(w.Path, r.index)
+		resource, object, err := memory.desired.Object(w.Path, r.index)
 		if err != nil {
 			r.fail(w, err)
 			continue
@@ -214,7 +217,7 @@ func (r *application) write(ctx context.Context, batch []plan.Write) error {
 		planned[w.Path] = plannedWrite{w, object}
 		writes = append(writes, kube.Write{
 			Path: w.Path, Resource: resource, Object: object, Live: w.Live,
-			Scaled: memory.desired.isScaled(manifest.IDOf(object)),
+			Scaled: memory.desired.IsScaled(manifest.IDOf(object)),
 		})
 	}
 	for _, written := range r.index.Apply(ctx, writes, r.reporting("applied")) {
@@ -268,9 +271,9 @@ func (r *application) note(path string, action kube.Action) {
 		r.changes.Deleted++
 	}
 	if len(r.changes.Objects) < workflows.MaxListed {
-		r.changes.Objects = append(r.changes.Objects, objectName(path))
+		r.changes.Objects = append(r.changes.Objects, manifest.ObjectName(path))
 	}
-	r.Logger.Info("object changed", "cluster", r.Cluster, "object", objectName(path), "action", string(action))
+	r.Logger.Info("object changed", "cluster", r.Cluster, "object", manifest.ObjectName(path), "action", string(action))
 }
 
 // Bounds of the time between two tries of one object.
@@ -289,9 +292,9 @@ func (r *application) fail(w plan.Write, err error) {
 	f.Write = w
 	f.next = time.Now().Add(min(firstRetry<<min(f.attempts, 10), lastRetry))
 	f.attempts++
-	f.failure = workflows.Failure{Object: objectName(w.Path), Message: err.Error()}
-	if places := r.pulled.desired.declared[w.Path]; len(places) > 0 {
-		f.failure.File = fmt.Sprintf("%s:%d", places[0].file, r.pulled.desired.document(places[0]).line)
+	f.failure = workflows.Failure{Object: manifest.ObjectName(w.Path), Message: err.Error()}
+	if origin, ok := r.pulled.desired.Origin(w.Path); ok {
+		f.failure.File = fileLine(origin.File, origin.Line)
 	}
 	r.Logger.Warn("object not applied", "cluster", r.Cluster, "object", f.failure.Object, "file", f.failure.File, "error", err.Error())
 }
@@ -302,7 +305,7 @@ func (r *application) awaitKinds(ctx context.Context, batch []plan.Write) ([]str
 	var names []string
 	for _, w := range batch {
 		location, _ := manifest.ParsePath(w.Path)
-		if plan.ResourceName(location) == "customresourcedefinitions.apiextensions.k8s.io" && r.pulled.failing[w.Path] == nil {
+		if location.ResourceName() == "customresourcedefinitions.apiextensions.k8s.io" && r.pulled.failing[w.Path] == nil {
 			names = append(names, location.Name)
 		}
 	}
@@ -314,7 +317,7 @@ func (r *application) awaitKinds(ctx context.Context, batch []plan.Write) ([]str
 		r.Logger.Warn("some kinds are not served yet; their objects wait", "cluster", r.Cluster, "error", err.Error())
 	}
 	before := r.git()
-	r.pulled.desired.resolve(r.index)
+	r.pulled.desired.Resolve(r.index)
 	return plan.Touched(before, r.git(), tree.Tree{}, tree.Tree{}), ctx.Err()
 }
 
@@ -324,7 +327,10 @@ func (r *application) reporting(verb string) kube.ApplyOptions {
 
 // result is what the workflow is told.
 func (r *application) result(deletions plan.Deletions, finished bool) workflows.ApplyResult {
-	failures := slices.Concat(r.lost, r.pulled.desired.mistakes(r.scope))
+	failures := slices.Clone(r.lost)
+	for _, m := range r.pulled.desired.Mistakes() {
+		failures = append(failures, workflows.Failure{Object: m.Object, File: fileLine(m.File, m.Line), Message: m.Message})
+	}
 	var retry time.Duration
 	for _, path := range slices.Sorted(maps.Keys(r.pulled.failing)) {
 		f := r.pulled.failing[path]
@@ -347,7 +353,7 @@ func (r *application) result(deletions plan.Deletions, finished bool) workflows.
 	if deletions.Withheld != "" {
 		result.Withheld = workflows.Pending{Digest: deletions.Digest(), Count: len(deletions.Paths), Reason: deletions.Withheld}
 		for _, path := range deletions.Paths[:min(len(deletions.Paths), workflows.MaxListed)] {
-			result.Withheld.Objects = append(result.Withheld.Objects, objectName(path))
+			result.Withheld.Objects = append(result.Withheld.Objects, manifest.ObjectName(path))
 		}
 	}
 	return result
@@ -368,6 +374,10 @@ func stillTracked(tracked []string, revision string) []string {
 	return next
 }
 
-func compareFailures(a, b workflows.Failure) int {
-	return cmp.Or(cmp.Compare(a.File, b.File), cmp.Compare(a.Object, b.Object), cmp.Compare(a.Message, b.Message))
+// fileLine is a place in a file as compilers write it; line 0 is the file as a whole.
+func fileLine(file string, line int) string {
+	if line == 0 {
+		return file
+	}
+	return fmt.Sprintf("%s:%d", file, line)
 }

@@ -12,7 +12,6 @@ import (
 	"go.temporal.io/sdk/activity"
 
 	"github.com/active-cluster-sync/active-cluster-sync/internal/manifest"
-	"github.com/active-cluster-sync/active-cluster-sync/internal/plan"
 	"github.com/active-cluster-sync/active-cluster-sync/internal/repo"
 	"github.com/active-cluster-sync/active-cluster-sync/internal/secrets"
 	"github.com/active-cluster-sync/active-cluster-sync/internal/tree"
@@ -152,7 +151,7 @@ func summarise(changes []tree.Change) workflows.Changes {
 			c.Updated++
 		}
 		if len(c.Objects) < workflows.MaxListed {
-			c.Objects = append(c.Objects, objectName(change.Path))
+			c.Objects = append(c.Objects, manifest.ObjectName(change.Path))
 		}
 	}
 	return c
@@ -187,20 +186,6 @@ func commitMessage(ctx context.Context, cluster string, changes []tree.Change) s
 	info := activity.GetInfo(ctx)
 	fmt.Fprintf(&m, "Cluster: %s\nWorkflow-Run: %s\n", cluster, info.WorkflowExecution.RunID)
 	return m.String()
-}
-
-// objectName is how logs, commits and the status name the object at a canonical path; another path is
-// its own name.
-func objectName(path string) string {
-	l, ok := manifest.ParsePath(path)
-	if !ok {
-		return path
-	}
-	name := l.Name
-	if l.Namespace != "" {
-		name = l.Namespace + "/" + l.Name
-	}
-	return plan.ResourceName(l) + " " + name
 }
 
 func counts(c workflows.Changes) []any {

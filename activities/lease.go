@@ -5,6 +5,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/active-cluster-sync/active-cluster-sync/internal/desired"
 	"github.com/active-cluster-sync/active-cluster-sync/internal/kube"
 )
 
@@ -16,7 +17,7 @@ type lease struct {
 
 	mu    sync.Mutex
 	index *kube.Index
-	rules string // the rules that the index works by
+	rules string // digest of the rules that the index works by
 	stop  func()
 	until time.Time
 	idle  *time.Timer
@@ -32,12 +33,13 @@ func newLease(cluster *kube.Cluster, options kube.IndexOptions) *lease {
 
 // get returns the running index, starting it if need be, and extends the lease to last over the next
 // tick of the given interval. An index that works by other rules is replaced.
-func (l *lease) get(interval time.Duration, r rules) *kube.Index {
+func (l *lease) get(interval time.Duration, r desired.Rules) *kube.Index {
+	digest := r.Digest()
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for l.index != nil && l.rules != r.name {
+	for l.index != nil && l.rules != digest {
 		l.mu.Unlock()
-		l.end(func() bool { return l.rules != r.name })
+		l.end(func() bool { return l.rules != digest })
 		l.mu.Lock()
 	}
 	limit := max(idleLimit, 3*interval)
@@ -48,9 +50,9 @@ func (l *lease) get(interval time.Duration, r rules) *kube.Index {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	options := l.options
-	options.Selection, options.SecretHash = r.selection, r.secretHash
+	options.Selection, options.SecretHash = r.Selection, r.SecretHash
 	index := l.cluster.NewIndex(options)
-	l.rules = r.name
+	l.rules = digest
 	done := make(chan struct{})
 	go func() {
 		defer close(done)

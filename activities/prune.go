@@ -76,7 +76,7 @@ func (r *application) gone(ctx context.Context, repository *repo.Repository, bef
 		return nil, false, err
 	}
 	for _, change := range changes {
-		if f := r.pulled.desired.files[change.Path]; f != nil && len(f.problems) > 0 {
+		if !r.pulled.desired.Reads(change.Path) {
 			r.Logger.Warn("deletions wait until a file can be read", "cluster", r.Cluster, "file", change.Path)
 			return nil, false, nil
 		}
@@ -110,13 +110,13 @@ func (r *application) lose(revision plumbing.Hash, err error) {
 func (r *application) applied(doc manifest.Document) (string, bool) {
 	id := manifest.IDOf(doc.Object)
 	resource, ok := r.index.Resolve(schema.GroupKind{Group: id.Group, Kind: id.Kind})
-	if !ok || r.pulled.desired.normalise(resource, doc.Object) != "" {
+	if !ok || r.pulled.desired.Normalise(resource, doc.Object) != "" {
 		return "", false
 	}
 	id = manifest.IDOf(doc.Object)
 	path := manifest.Path(resource, id.Namespace, id.Name)
 	r.removed[path] = resource
-	return path, len(r.pulled.desired.declared[path]) == 0 && !r.scope.Ignores(path)
+	return path, !r.pulled.desired.Declares(path) && !r.Scope.Ignores(path)
 }
 
 // delete carries out deletions, stage by stage. It is finished when none of them failed.

@@ -2,6 +2,7 @@ package activities
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -54,11 +55,11 @@ type sealing struct {
 // otherwise. It costs what changed on the two sides.
 func (a *Activities) seal(ctx context.Context, v *view, repository *repo.Repository, tip plumbing.Hash, p *progress) (*sealing, error) {
 	s := &sealing{view: v, repository: repository, content: map[string][]byte{}, stored: map[string]plumbing.Hash{}}
-	if v.keys.Empty() {
+	if v.Keys.Empty() {
 		s.tree = tree.NewEditor(v.live)
 		return s, nil
 	}
-	if a.sealed.repository == repository && a.sealed.rules == v.name {
+	if a.sealed.repository == repository && a.sealed.rules == v.Digest() {
 		s.last = a.sealed
 	}
 	changes, err := repository.Changes(s.last.revision, tip)
@@ -168,21 +169,21 @@ func (s *sealing) inGit(c tree.Change) (plumbing.Hash, bool) {
 		return hash, false
 	}
 	file, err := s.repository.Read(hash)
-	if err != nil || !secrets.SealedFor(s.keys, file) {
+	if err != nil || !secrets.SealedFor(s.Keys, file) {
 		return hash, false
 	}
-	plaintext, err := secrets.Open(s.keys, file)
+	plaintext, err := secrets.Open(s.Keys, file)
 	if err != nil {
 		return hash, false
 	}
 	content, ok := canonical(plaintext)
-	return hash, ok && s.secretHash(content) == c.To
+	return hash, ok && s.SecretHash(content) == c.To
 }
 
 // encrypt makes a new file, and sees to it that what can be read from it is what was put in. A Secret for
 // which that fails keeps the file that it has, and holds up nothing else.
 func (s *sealing) encrypt(path string, plaintext []byte) {
-	file, err := secrets.Seal(s.keys, plaintext, func(readable []byte) error {
+	file, err := secrets.Seal(s.Keys, plaintext, func(readable []byte) error {
 		if content, ok := canonical(readable); !ok || !bytes.Equal(content, plaintext) {
 			return errors.New("what sops reads from it isn't what was encrypted")
 		}
@@ -191,7 +192,7 @@ func (s *sealing) encrypt(path string, plaintext []byte) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if err != nil {
-		s.failed[path] = workflows.Failure{Object: objectName(path), Message: "it can't be stored encrypted: " + err.Error()}
+		s.failed[path] = workflows.Failure{Object: manifest.ObjectName(path), Message: "it can't be stored encrypted: " + err.Error()}
 		if hash, ok := s.stored[path]; ok && !hash.IsZero() {
 			s.tree.Put(path, hash)
 		}
@@ -229,24 +230,24 @@ func (s *sealing) contents(ctx context.Context, missing []tree.Change) (map[stri
 // files are what lies beside the manifests.
 func (s *sealing) files(marker []byte) map[string][]byte {
 	files := map[string][]byte{manifest.MarkerFile: marker}
-	if !s.keys.Empty() {
-		files[secrets.ConfigFile] = secrets.Config(s.keys)
+	if !s.Keys.Empty() {
+		files[secrets.ConfigFile] = secrets.Config(s.Keys)
 	}
 	return files
 }
 
 // remember keeps what Git holds now for the next time.
 func (s *sealing) remember(revision plumbing.Hash) sealed {
-	if s.keys.Empty() {
+	if s.Keys.Empty() {
 		return sealed{}
 	}
 	return sealed{
-		repository: s.repository, rules: s.name, revision: revision,
+		repository: s.repository, rules: s.Digest(), revision: revision,
 		live: s.live, git: s.tree.Tree(), failed: s.failed,
 	}
 }
 
 // failures lists the Secrets that could not be encrypted.
 func (s *sealing) failures() []workflows.Failure {
-	return slices.SortedFunc(maps.Values(s.failed), compareFailures)
+	return slices.SortedFunc(maps.Values(s.failed), func(x, y workflows.Failure) int { return cmp.Compare(x.Object, y.Object) })
 }

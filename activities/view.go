@@ -4,14 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 
-	"github.com/go-git/go-git/v5/plumbing"
-
+	"github.com/active-cluster-sync/active-cluster-sync/internal/desired"
 	"github.com/active-cluster-sync/active-cluster-sync/internal/kube"
 	"github.com/active-cluster-sync/active-cluster-sync/internal/manifest"
 	"github.com/active-cluster-sync/active-cluster-sync/internal/secrets"
-	"github.com/active-cluster-sync/active-cluster-sync/internal/secrets/agekey"
 	"github.com/active-cluster-sync/active-cluster-sync/internal/tree"
 	"github.com/active-cluster-sync/active-cluster-sync/workflows"
 )
@@ -19,55 +16,25 @@ import (
 // kubeSystem is the path of the namespace whose UID identifies a cluster.
 const kubeSystem = "cluster/namespaces/kube-system.yaml"
 
-// rules decide what of a cluster takes part in the sync, and how Secrets do.
-type rules struct {
-	scope     manifest.Scope
-	selection manifest.Selection
-	// keys encrypt and decrypt; empty where the policy is another one.
-	keys agekey.Keys
-	// name changes with the rules.
-	name string
-}
-
 // rulesOf brings the enrolment and the cluster's keys together.
-func (a *Activities) rulesOf(ctx context.Context, c workflows.Config) (rules, error) {
-	labels, err := manifest.ParseLabels(c.Selector)
+func (a *Activities) rulesOf(ctx context.Context, c workflows.Config) (desired.Rules, error) {
+	selection, err := c.Selection()
 	if err != nil {
-		return rules{}, lasting(workflows.InvalidConfig, err.Error())
+		return desired.Rules{}, lasting(workflows.InvalidConfig, err.Error())
 	}
-	r := rules{
-		scope: manifest.Scope{IgnoredNamespaces: c.IgnoredNamespaces},
-		selection: manifest.Selection{
-			Include: c.IncludeResources, Exclude: c.ExcludeResources, IgnoreNames: c.IgnoreNames, Labels: labels,
-			Secrets: manifest.SecretsTakePart,
-		},
-	}
-	switch c.Secrets {
-	case workflows.SecretsExclude:
-		r.selection.Secrets = manifest.SecretsLeftOut
-	case workflows.SecretsEncrypt:
-		r.keys, err = a.Credentials.Keys(ctx)
+	r := desired.Rules{Scope: manifest.Scope{IgnoredNamespaces: c.IgnoredNamespaces}, Selection: selection}
+	if c.Secrets == workflows.SecretsEncrypt {
+		r.Keys, err = a.Credentials.Keys(ctx)
 		if errors.Is(err, errUnusableKeys) {
 			a.Logger.Warn(err.Error(), "cluster", a.Cluster)
 		} else if err != nil {
-			return rules{}, err
+			return desired.Rules{}, err
 		}
-		if r.keys.Empty() && c.Strategy != workflows.Pull {
-			r.selection.Secrets = manifest.SecretsUnreadable
+		if r.Keys.Empty() && c.Strategy != workflows.Pull {
+			r.Selection.Secrets = manifest.SecretsUnreadable
 		}
 	}
-	r.name = strings.Join([]string{
-		fmt.Sprint(c.IncludeResources, c.ExcludeResources, c.IgnoreNames, r.selection.Secrets), c.Selector, r.keys.Digest(),
-	}, "\n")
 	return r, nil
-}
-
-// secretHash is what stands for the content of a Secret in trees.
-func (r rules) secretHash(yaml []byte) plumbing.Hash {
-	if r.keys.Empty() {
-		return manifest.Hash(yaml)
-	}
-	return secrets.Fingerprint(r.keys, yaml)
 }
 
 // leftOut is where a state has the objects that don't take part by somebody's choice.
@@ -78,15 +45,15 @@ const leftOut = ".left-out"
 func (v *view) state(live tree.Tree) string {
 	return live.Edit(func(e *tree.Editor) {
 		e.PutTree(leftOut, v.left)
-		if !v.keys.Empty() {
-			e.Put(secrets.ConfigFile, manifest.Hash(secrets.Config(v.keys)))
+		if !v.Keys.Empty() {
+			e.Put(secrets.ConfigFile, manifest.Hash(secrets.Config(v.Keys)))
 		}
 	}).Hash().String()
 }
 
 // view is a cluster as one activity sees it.
 type view struct {
-	rules
+	desired.Rules
 	index    *kube.Index
 	snapshot kube.Snapshot
 	// live is the snapshot without the namespaces that are ignored, left are the objects that don't take part
@@ -109,7 +76,7 @@ func (a *Activities) look(ctx context.Context, c workflows.Config, p *progress) 
 		return nil, err
 	}
 	return &view{
-		rules: rules, index: index, snapshot: snapshot,
+		Rules: rules, index: index, snapshot: snapshot,
 		live: withoutIgnored(snapshot.Tree, c), left: withoutIgnored(snapshot.Left, c),
 	}, nil
 }
@@ -117,10 +84,10 @@ func (a *Activities) look(ctx context.Context, c workflows.Config, p *progress) 
 // leaves reports whether a push has to leave a file of Git as it is: because its object isn't looked at, by
 // somebody's choice, or because nobody knows whether it still exists.
 func (v *view) leaves(path string) bool {
-	if v.scope.Ignores(path) || !v.snapshot.Knows(path) {
+	if v.Scope.Ignores(path) || !v.snapshot.Knows(path) {
 		return true
 	}
-	if location, ok := manifest.ParsePath(path); ok && v.selection.Excludes(manifest.Resource{Group: location.Group, Name: location.Resource}) {
+	if location, ok := manifest.ParsePath(path); ok && v.Selection.Excludes(manifest.Resource{Group: location.Group, Name: location.Resource}) {
 		return true
 	}
 	_, left := v.left.Get(path)

@@ -8,26 +8,9 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/active-cluster-sync/active-cluster-sync/internal/manifest"
 	"github.com/active-cluster-sync/active-cluster-sync/internal/secrets/agekey"
 	"github.com/active-cluster-sync/active-cluster-sync/workflows"
 )
-
-// checkSelection checks what takes part beyond the rules.
-func checkSelection(c workflows.Config) error {
-	for _, resource := range slices.Concat(c.IncludeResources, c.ExcludeResources) {
-		if err := manifest.ValidateResource(resource); err != nil {
-			return err
-		}
-	}
-	for _, pattern := range c.IgnoreNames {
-		if err := manifest.ValidateNamePattern(pattern); err != nil {
-			return err
-		}
-	}
-	_, err := manifest.ParseLabels(c.Selector)
-	return err
-}
 
 // readAgeKeys reads the identity and the recipients that were given. No error repeats the identity.
 func (e *enrolling) readAgeKeys() error {

@@ -55,6 +55,11 @@ beside the Git credentials. A standby needs the same identity, or to be a recipi
 			&cli.StringSliceFlag{Name: "exclude-resource", Usage: "`RESOURCE` that does not take part, like events.example.com or *.example.com; may be repeated"},
 			&cli.StringSliceFlag{Name: "ignore-name", Usage: "`PATTERN` of names of objects that do not take part, like tmp-* or configmaps/tmp-*; may be repeated"},
 			&cli.StringFlag{Name: "selector", Usage: "`LABELS` that objects must have to take part, as for kubectl --selector"},
+			&cli.StringSliceFlag{Name: "ignore-field", Usage: "`RESOURCE:POINTER` of a field that does not take part, like deployments.apps:/spec/replicas; may be repeated"},
+			&cli.StringFlag{Name: "prune", Usage: "what pull deletes, a `POLICY`: tracked (what Git held and holds no longer), mirror (everything that Git does not hold) or off", Value: string(workflows.DefaultPrune)},
+			&cli.BoolFlag{Name: "recreate-immutable", Usage: "let pull delete and create again what can't be changed in place, for kinds that lose nothing by it"},
+			&cli.StringFlag{Name: "lock", Usage: "`on` or off: whether pull has the API server refuse people's edits of synced objects", Value: string(workflows.DefaultLock)},
+			&cli.StringFlag{Name: "break-glass-group", Usage: "`GROUP` whose members the lock lets through", Value: workflows.DefaultBreakGlassGroup},
 		}, targetFlags(), outputFlags()),
 		Action: func(c *cli.Context) error {
 			e := &enrolling{t: t, flags: flagsOf(c)}

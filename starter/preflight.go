@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/urfave/cli/v2"
@@ -32,7 +33,9 @@ func (e *enrolling) checkArguments(ctx context.Context, c *cli.Context) (string,
 		Strategy: workflows.Strategy(c.String("strategy")), IgnoredNamespaces: slices.Compact(namespaces),
 		Interval: metav1.Duration{Duration: c.Duration("interval")}, Secrets: workflows.SecretsPolicy(c.String("secrets")),
 		IncludeResources: c.StringSlice("include-resource"), ExcludeResources: c.StringSlice("exclude-resource"),
-		IgnoreNames: c.StringSlice("ignore-name"), Selector: c.String("selector"),
+		IgnoreNames: c.StringSlice("ignore-name"), Selector: c.String("selector"), IgnoreFields: c.StringSlice("ignore-field"),
+		Prune: workflows.PrunePolicy(c.String("prune")), RecreateImmutable: c.Bool("recreate-immutable"),
+		Lock: workflows.LockPolicy(c.String("lock")), BreakGlassGroup: c.String("break-glass-group"),
 	}
 	switch {
 	case e.config.Repository == "":
@@ -46,9 +49,6 @@ func (e *enrolling) checkArguments(ctx context.Context, c *cli.Context) (string,
 		return "", asMisuse(err)
 	}
 	if err := e.config.Validate(); err != nil {
-		return "", asMisuse(err)
-	}
-	if err := checkSelection(e.config); err != nil {
 		return "", asMisuse(err)
 	}
 	if err := e.readAgeKeys(); err != nil {
@@ -120,6 +120,11 @@ func (e *enrolling) adopt(ctx context.Context) error {
 	keep(given["exclude-resource"], &config.ExcludeResources, running.ExcludeResources)
 	keep(given["ignore-name"], &config.IgnoreNames, running.IgnoreNames)
 	keep(given["selector"], &config.Selector, running.Selector)
+	keep(given["ignore-field"], &config.IgnoreFields, running.IgnoreFields)
+	keep(given["prune"], &config.Prune, running.Prune)
+	keep(given["recreate-immutable"], &config.RecreateImmutable, running.RecreateImmutable)
+	keep(given["lock"], &config.Lock, running.Lock)
+	keep(given["break-glass-group"], &config.BreakGlassGroup, running.BreakGlassGroup)
 	keep(given["strategy"], &config.Strategy, e.now.Strategy)
 	keep(given["ignore-namespace"], &config.IgnoredNamespaces, e.now.IgnoredNamespaces)
 	var differs []string
@@ -133,6 +138,11 @@ func (e *enrolling) adopt(ctx context.Context) error {
 		{"exclude-resource", strings.Join(running.ExcludeResources, ","), strings.Join(config.ExcludeResources, ",")},
 		{"ignore-name", strings.Join(running.IgnoreNames, ","), strings.Join(config.IgnoreNames, ",")},
 		{"selector", running.Selector, config.Selector},
+		{"ignore-field", strings.Join(running.IgnoreFields, ","), strings.Join(config.IgnoreFields, ",")},
+		{"prune", string(running.Prune), string(config.Prune)},
+		{"recreate-immutable", strconv.FormatBool(running.RecreateImmutable), strconv.FormatBool(config.RecreateImmutable)},
+		{"lock", string(running.Lock), string(config.Lock)},
+		{"break-glass-group", running.BreakGlassGroup, config.BreakGlassGroup},
 	} {
 		if field.running != field.wanted {
 			differs = append(differs, field.name+" "+cmp.Or(field.running, "unset"))

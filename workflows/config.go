@@ -12,6 +12,8 @@ import (
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/validation"
+
+	"github.com/active-cluster-sync/active-cluster-sync/internal/manifest"
 )
 
 // Strategy says in which direction changes travel.
@@ -52,6 +54,29 @@ const (
 	SecretsPlaintext SecretsPolicy = "plaintext"
 )
 
+// PrunePolicy says which objects of the cluster pull deletes.
+type PrunePolicy string
+
+const (
+	// PruneTracked deletes what Git once held and holds no longer.
+	PruneTracked PrunePolicy = "tracked"
+	// PruneMirror deletes everything that takes part in the sync and isn't in Git. The first such set waits
+	// for approval.
+	PruneMirror PrunePolicy = "mirror"
+	// PruneOff deletes nothing.
+	PruneOff PrunePolicy = "off"
+)
+
+// LockPolicy says whether pull keeps people from editing synced objects in the cluster.
+type LockPolicy string
+
+const (
+	// LockOn has the API server refuse edits of synced objects by people, while the strategy is pull.
+	LockOn LockPolicy = "on"
+	// LockOff lets everybody edit; what differs from Git is set back.
+	LockOff LockPolicy = "off"
+)
+
 // Config is an enrolment: which cluster, which branch, which way. It holds no credentials; those stay in
 // the cluster (Secret git-credentials in namespace active-cluster-sync).
 type Config struct {
@@ -78,7 +103,22 @@ type Config struct {
 	IgnoreNames []string `json:"ignoreNames,omitempty"`
 	// Selector is a label selector that objects have to match, as kubectl takes it; "" for all.
 	Selector string `json:"selector,omitempty"`
+	// IgnoreFields are fields that don't take part: "deployments.apps:/spec/replicas", a resource and a JSON
+	// pointer (RFC 6901). The cluster keeps its own value; Git's is used when an object is created.
+	IgnoreFields []string `json:"ignoreFields,omitempty"`
+	// Prune says which objects pull deletes; empty, as in enrolments of earlier versions, is tracked.
+	Prune PrunePolicy `json:"prune,omitempty"`
+	// RecreateImmutable lets pull delete and create again an object of which Git changed a field that can't
+	// be changed, for kinds that lose nothing by it.
+	RecreateImmutable bool `json:"recreateImmutable,omitempty"`
+	// Lock says whether pull locks the synced objects; empty, as in enrolments of earlier versions, is off.
+	Lock LockPolicy `json:"lock,omitempty"`
+	// BreakGlassGroup is the group whose members the lock lets through.
+	BreakGlassGroup string `json:"breakGlassGroup,omitempty"`
 }
+
+// Locks reports whether the synced objects shall be locked.
+func (c Config) Locks() bool { return c.Strategy == Pull && c.Lock == LockOn }
 
 // Defaults of an enrolment.
 const (
@@ -86,6 +126,10 @@ const (
 	DefaultPath     = "."
 	DefaultInterval = 10 * time.Second
 	DefaultSecrets  = SecretsEncrypt
+	DefaultPrune    = PruneTracked
+	DefaultLock     = LockOn
+	// DefaultBreakGlassGroup is a group that no cluster has by itself.
+	DefaultBreakGlassGroup = "active-cluster-sync:break-glass"
 	// MinInterval keeps a typing mistake from hammering a Git host.
 	MinInterval = time.Second
 )
@@ -142,7 +186,51 @@ func (c Config) Validate() error {
 	default:
 		return fmt.Errorf("unknown policy %q for Secrets: use encrypt, exclude or plaintext", c.Secrets)
 	}
+	switch c.Prune {
+	case "", PruneTracked, PruneMirror, PruneOff:
+	default:
+		return fmt.Errorf("unknown policy %q for deletions: use tracked, mirror or off", c.Prune)
+	}
+	switch c.Lock {
+	case "", LockOn, LockOff:
+	default:
+		return fmt.Errorf("the lock is on or off, not %q", c.Lock)
+	}
+	if _, err := c.Selection(); err != nil {
+		return err
+	}
 	return ValidateNamespaces(c.IgnoredNamespaces)
+}
+
+// Selection is what takes part in the sync, where Secrets can be read.
+func (c Config) Selection() (manifest.Selection, error) {
+	s := manifest.Selection{
+		Include: c.IncludeResources, Exclude: c.ExcludeResources, IgnoreNames: c.IgnoreNames,
+		Secrets: manifest.SecretsTakePart,
+	}
+	if c.Secrets == SecretsExclude {
+		s.Secrets = manifest.SecretsLeftOut
+	}
+	for _, resource := range slices.Concat(c.IncludeResources, c.ExcludeResources) {
+		if err := manifest.ValidateResource(resource); err != nil {
+			return s, err
+		}
+	}
+	for _, pattern := range c.IgnoreNames {
+		if err := manifest.ValidateNamePattern(pattern); err != nil {
+			return s, err
+		}
+	}
+	for _, field := range c.IgnoreFields {
+		parsed, err := manifest.ParseIgnoredField(field)
+		if err != nil {
+			return s, err
+		}
+		s.IgnoreFields = append(s.IgnoreFields, parsed)
+	}
+	var err error
+	s.Labels, err = manifest.ParseLabels(c.Selector)
+	return s, err
 }
 
 // ValidateCluster checks the name of an enrolment.
@@ -199,7 +287,8 @@ func (c Config) Scope() string {
 	}
 	for _, choice := range []struct{ name, value string }{
 		{"include", sorted(c.IncludeResources)}, {"exclude", sorted(c.ExcludeResources)},
-		{"names", sorted(c.IgnoreNames)}, {"selector", c.Selector},
+		{"names", sorted(c.IgnoreNames)}, {"selector", c.Selector}, {"fields", sorted(c.IgnoreFields)},
+		{"prune", strings.TrimPrefix(string(c.Prune), string(DefaultPrune))},
 	} {
 		if choice.value != "" {
 			scope += " " + choice.name + "=" + choice.value

@@ -10,6 +10,28 @@ type Location struct {
 	Name      string
 }
 
+// ResourceName is "deployments.apps", or "services" for the core group.
+func (l Location) ResourceName() string {
+	if l.Group == "" {
+		return l.Resource
+	}
+	return l.Resource + "." + l.Group
+}
+
+// ObjectName is how logs, commits and the status name the object at a canonical path, "deployments.apps
+// shop/cart"; another path is named as it is.
+func ObjectName(path string) string {
+	l, ok := ParsePath(path)
+	if !ok {
+		return path
+	}
+	name := l.Name
+	if l.Namespace != "" {
+		name = l.Namespace + "/" + l.Name
+	}
+	return l.ResourceName() + " " + name
+}
+
 // Path is where the file of an object lies, relative to the enrolment's path:
 //
 //	namespaces/<namespace>/<resource>[.<group>]/<name>.yaml

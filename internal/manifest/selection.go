@@ -21,8 +21,16 @@ type Selection struct {
 	IgnoreNames []string
 	// Labels has to match those of an object; nil matches all.
 	Labels labels.Selector
+	// IgnoreFields are fields that don't take part.
+	IgnoreFields []IgnoredField
 	// Secrets says whether Secrets take part.
 	Secrets SecretsSelection
+}
+
+// IgnoredField is a field of all objects of a resource that doesn't take part.
+type IgnoredField struct {
+	Resource string   // "deployments.apps"
+	Path     []string // ["spec", "replicas"]
 }
 
 // SecretsSelection says whether Secrets take part.
@@ -132,6 +140,26 @@ func ValidateNamePattern(pattern string) error {
 		return fmt.Errorf("%q is not a pattern of names: write it like istio-*, or configmaps/istio-* for one resource; * stands for any text, ? for one character", pattern)
 	}
 	return nil
+}
+
+// ParseIgnoredField reads a resource and a JSON pointer (RFC 6901): "deployments.apps:/spec/replicas".
+func ParseIgnoredField(text string) (IgnoredField, error) {
+	resource, pointer, _ := strings.Cut(text, ":")
+	steps, found := strings.CutPrefix(pointer, "/")
+	if !found || steps == "" {
+		return IgnoredField{}, fmt.Errorf("%q is not a field: write a resource and a JSON pointer, like deployments.apps:/spec/replicas", text)
+	}
+	if err := ValidateResource(resource); err != nil {
+		return IgnoredField{}, err
+	}
+	field := IgnoredField{Resource: resource}
+	for step := range strings.SplitSeq(steps, "/") {
+		field.Path = append(field.Path, strings.NewReplacer("~1", "/", "~0", "~").Replace(step))
+	}
+	if slices.Contains([]string{"apiVersion", "kind"}, field.Path[0]) || len(field.Path) == 2 && field.Path[0] == "metadata" && (field.Path[1] == "name" || field.Path[1] == "namespace") {
+		return IgnoredField{}, fmt.Errorf("%q can't be ignored: it says which object it is", text)
+	}
+	return field, nil
 }
 
 // ParseLabels reads a label selector as kubectl takes it; nil for the empty one, which matches all.

@@ -67,7 +67,7 @@ func (p Prune) Decide() Deletions {
 func (p Prune) suspicion(paths []string) string {
 	for _, path := range paths {
 		location, _ := manifest.ParsePath(path)
-		if slices.Contains(precious, ResourceName(location)) {
+		if slices.Contains(precious, location.ResourceName()) {
 			return fmt.Sprintf("it holds %s, which takes more than itself along", path)
 		}
 	}

@@ -73,18 +73,10 @@ var stageOf = map[string]Stage{
 // StageOf is the stage of the object at a canonical path.
 func StageOf(path string) Stage {
 	location, _ := manifest.ParsePath(path)
-	if stage, ok := stageOf[ResourceName(location)]; ok {
+	if stage, ok := stageOf[location.ResourceName()]; ok {
 		return stage
 	}
 	return Others
-}
-
-// ResourceName is "deployments.apps", or "services" for the core group.
-func ResourceName(l manifest.Location) string {
-	if l.Group == "" {
-		return l.Resource
-	}
-	return l.Resource + "." + l.Group
 }
 
 // DeletionStages sorts paths into stages for deletion: last written, first deleted. Empty stages are left

@@ -1,4 +1,6 @@
-package activities
+// Package desired reads what a revision asks of a cluster: any layout of files, Secrets decrypted, each object
+// under its canonical path. It calls nobody but the store that it reads from.
+package desired
 
 import (
 	"cmp"
@@ -13,14 +15,13 @@ import (
 	"github.com/active-cluster-sync/active-cluster-sync/internal/repo"
 	"github.com/active-cluster-sync/active-cluster-sync/internal/secrets"
 	"github.com/active-cluster-sync/active-cluster-sync/internal/tree"
-	"github.com/active-cluster-sync/active-cluster-sync/workflows"
 )
 
-// desired is what a revision asks of the cluster, whatever the layout of its files. It keeps hashes and
+// State is what a revision asks of the cluster, whatever the layout of its files. It keeps hashes and
 // places, not objects, and follows from revision to revision by the files that differ.
-type desired struct {
-	repository store
-	rules      rules
+type State struct {
+	repository Store
+	rules      Rules
 	revision   plumbing.Hash
 	files      map[string]*file
 	// declared are the documents of each object, by canonical path: more than one is a mistake in Git.
@@ -63,20 +64,21 @@ type place struct {
 	index int
 }
 
-// store is where revisions are read from.
-type store interface {
+// Store is where revisions are read from.
+type Store interface {
 	Files(revision plumbing.Hash) ([]repo.FileEntry, error)
 	Changes(from, to plumbing.Hash) ([]tree.Change, error)
 	Read(blob plumbing.Hash) ([]byte, error)
 }
 
-// resolver knows the kinds that the cluster serves.
-type resolver interface {
+// Kinds knows the kinds that the cluster serves.
+type Kinds interface {
 	Resolve(kind schema.GroupKind) (manifest.Resource, bool)
 }
 
-func newDesired(repository store, rules rules) *desired {
-	return &desired{
+// New is a state that nothing was read into yet.
+func New(repository Store, rules Rules) *State {
+	return &State{
 		repository: repository,
 		rules:      rules,
 		files:      map[string]*file{},
@@ -88,8 +90,8 @@ func newDesired(repository store, rules rules) *desired {
 	}
 }
 
-// follow brings the state to a revision whose content is in the store.
-func (d *desired) follow(revision plumbing.Hash, kinds resolver) error {
+// Follow brings the state to a revision whose content is in the store.
+func (d *State) Follow(revision plumbing.Hash, kinds Kinds) error {
 	changes, err := d.changes(revision)
 	if err != nil {
 		return err
@@ -115,8 +117,35 @@ func (d *desired) follow(revision plumbing.Hash, kinds resolver) error {
 	return nil
 }
 
+// Tree has the hash of the normalised content of each object that shall be applied, by canonical path.
+func (d *State) Tree() tree.Tree { return d.tree.Tree() }
+
+// Declares reports whether a document of the revision declares an object, be it one that isn't applied.
+func (d *State) Declares(path string) bool { return len(d.declared[path]) > 0 }
+
+// Reads reports whether everything in a file was understood, so that what it doesn't hold is a fact.
+func (d *State) Reads(file string) bool {
+	f := d.files[file]
+	return f == nil || len(f.problems) == 0
+}
+
+// Origin is where an object is declared: the file, the line and the number of the document in the file.
+type Origin struct {
+	File        string
+	Line, Index int
+}
+
+// Origin finds an object; false where no document declares it.
+func (d *State) Origin(path string) (Origin, bool) {
+	places := d.declared[path]
+	if len(places) == 0 {
+		return Origin{}, false
+	}
+	return Origin{places[0].file, d.document(places[0]).line, places[0].index}, true
+}
+
 // changes lists the files that differ from the revision that the state is at: all of them at first.
-func (d *desired) changes(revision plumbing.Hash) ([]tree.Change, error) {
+func (d *State) changes(revision plumbing.Hash) ([]tree.Change, error) {
 	if revision == d.revision {
 		return nil, nil
 	}
@@ -135,7 +164,7 @@ func (d *desired) changes(revision plumbing.Hash) ([]tree.Change, error) {
 }
 
 // read takes in a file. The targets of its autoscalers are added to rescaled.
-func (d *desired) read(path string, blob plumbing.Hash, kinds resolver, rescaled map[manifest.ID]bool) {
+func (d *State) read(path string, blob plumbing.Hash, kinds Kinds, rescaled map[manifest.ID]bool) {
 	documents, sealed, problems := d.decode(path, blob)
 	f := &file{blob: blob, problems: problems}
 	for _, doc := range documents {
@@ -154,7 +183,7 @@ func (d *desired) read(path string, blob plumbing.Hash, kinds resolver, rescaled
 
 // decode reads the documents of a file, decrypted where they are encrypted. It answers why that is not
 // possible, if it isn't; the documents then are as they lie in Git.
-func (d *desired) decode(path string, blob plumbing.Hash) (documents []manifest.Document, sealed string, problems []manifest.Problem) {
+func (d *State) decode(path string, blob plumbing.Hash) (documents []manifest.Document, sealed string, problems []manifest.Problem) {
 	content, err := d.repository.Read(blob)
 	if err != nil {
 		return nil, "", []manifest.Problem{{File: path, Line: 1, Message: err.Error()}}
@@ -163,7 +192,7 @@ func (d *desired) decode(path string, blob plumbing.Hash) (documents []manifest.
 	if !slices.ContainsFunc(documents, func(doc manifest.Document) bool { return doc.Sealed }) {
 		return documents, "", problems
 	}
-	plaintext, err := secrets.Open(d.rules.keys, content)
+	plaintext, err := secrets.Open(d.rules.Keys, content)
 	if err != nil {
 		return documents, err.Error(), problems
 	}
@@ -177,13 +206,13 @@ func (d *desired) decode(path string, blob plumbing.Hash) (documents []manifest.
 }
 
 // place reads a file again and places its documents anew.
-func (d *desired) place(path string, kinds resolver) {
+func (d *State) place(path string, kinds Kinds) {
 	documents, sealed, _ := d.decode(path, d.files[path].blob)
 	d.placeAll(path, documents, sealed, kinds)
 }
 
 // placeAll finds the canonical path and the hash of each document of a file whose kind the cluster knows.
-func (d *desired) placeAll(path string, documents []manifest.Document, sealed string, kinds resolver) {
+func (d *State) placeAll(path string, documents []manifest.Document, sealed string, kinds Kinds) {
 	f := d.files[path]
 	for i := range min(len(f.docs), len(documents)) {
 		doc, at := &f.docs[i], place{path, i}
@@ -194,7 +223,7 @@ func (d *desired) placeAll(path string, documents []manifest.Document, sealed st
 			continue
 		}
 		object := documents[i].Object
-		doc.excluded = d.normalise(resource, object)
+		doc.excluded = d.Normalise(resource, object)
 		content, err := manifest.Encode(object)
 		if err != nil {
 			f.problems = append(f.problems, manifest.Problem{File: path, Line: doc.line, Object: doc.id.String(), Message: err.Error()})
@@ -224,32 +253,33 @@ func (doc document) unplaced() bool { return doc.path == "" }
 // defaultNamespace is where an object without a namespace goes, as with kubectl.
 const defaultNamespace = "default"
 
-// normalise makes an object of a file comparable with one of the cluster. It answers why the object
+// Normalise makes an object of a file comparable with one of the cluster. It answers why the object
 // isn't synced, if it isn't.
-func (d *desired) normalise(resource manifest.Resource, object map[string]any) (excluded string) {
+func (d *State) Normalise(resource manifest.Resource, object map[string]any) (excluded string) {
 	metadata, _ := object["metadata"].(map[string]any)
 	if !resource.Namespaced {
 		delete(metadata, "namespace")
 	} else if namespace, _ := metadata["namespace"].(string); namespace == "" {
 		metadata["namespace"] = defaultNamespace
 	}
-	reason, _ := manifest.Skip(resource, object, d.rules.selection)
-	manifest.Normalise(resource, object, manifest.Surroundings{Scaled: d.isScaled(manifest.IDOf(object))})
+	reason, _ := manifest.Skip(resource, object, d.rules.Selection)
+	manifest.Normalise(resource, object, manifest.Surroundings{Scaled: d.IsScaled(manifest.IDOf(object))})
 	return reason
 }
 
 // hash stands for the content of an object, as it does in the index.
-func (d *desired) hash(resource manifest.Resource, content []byte) plumbing.Hash {
+func (d *State) hash(resource manifest.Resource, content []byte) plumbing.Hash {
 	if resource.String() == "secrets" {
-		return d.rules.secretHash(content)
+		return d.rules.SecretHash(content)
 	}
 	return manifest.Hash(content)
 }
 
-func (d *desired) isScaled(id manifest.ID) bool { return d.scaled[id] > 0 }
+// IsScaled reports whether an autoscaler of the revision targets an object.
+func (d *State) IsScaled(id manifest.ID) bool { return d.scaled[id] > 0 }
 
 // forget takes a file out. The targets of its autoscalers are added to rescaled.
-func (d *desired) forget(path string, rescaled map[manifest.ID]bool) {
+func (d *State) forget(path string, rescaled map[manifest.ID]bool) {
 	f, ok := d.files[path]
 	if !ok {
 		return
@@ -267,7 +297,7 @@ func (d *desired) forget(path string, rescaled map[manifest.ID]bool) {
 	delete(d.troubled, path)
 }
 
-func (d *desired) undeclare(path string, at place) {
+func (d *State) undeclare(path string, at place) {
 	if path == "" {
 		return
 	}
@@ -279,7 +309,7 @@ func (d *desired) undeclare(path string, at place) {
 }
 
 // settle decides whether an object is in the tree: declared once, and not excluded.
-func (d *desired) settle(path string) {
+func (d *State) settle(path string) {
 	places := d.declared[path]
 	if len(places) > 1 {
 		d.doubled[path] = true
@@ -295,10 +325,10 @@ func (d *desired) settle(path string) {
 	d.tree.Remove(path)
 }
 
-func (d *desired) document(at place) document { return d.files[at.file].docs[at.index] }
+func (d *State) document(at place) document { return d.files[at.file].docs[at.index] }
 
-// resolve tries again to place the documents whose kind the cluster did not know.
-func (d *desired) resolve(kinds resolver) {
+// Resolve tries again to place the documents whose kind the cluster did not know.
+func (d *State) Resolve(kinds Kinds) {
 	for path := range d.troubled {
 		if slices.ContainsFunc(d.files[path].docs, func(doc document) bool {
 			_, known := kinds.Resolve(schema.GroupKind{Group: doc.id.Group, Kind: doc.id.Kind})
@@ -309,9 +339,9 @@ func (d *desired) resolve(kinds resolver) {
 	}
 }
 
-// object reads the normalised content that the tree has the hash of. Reading the objects of one file
+// Object reads the normalised content that the tree has the hash of. Reading the objects of one file
 // after another decodes the file once.
-func (d *desired) object(path string, kinds resolver) (manifest.Resource, map[string]any, error) {
+func (d *State) Object(path string, kinds Kinds) (manifest.Resource, map[string]any, error) {
 	at := d.declared[path][0]
 	doc := d.document(at)
 	resource, ok := kinds.Resolve(schema.GroupKind{Group: doc.id.Group, Kind: doc.id.Kind})
@@ -326,7 +356,7 @@ func (d *desired) object(path string, kinds resolver) (manifest.Resource, map[st
 		return manifest.Resource{}, nil, fmt.Errorf("%s can't be read any more: it is fetched again at the next try", at.file)
 	}
 	object := runtime.DeepCopyJSON(d.opened.documents[at.index].Object)
-	d.normalise(resource, object)
+	d.Normalise(resource, object)
 	return resource, object, nil
 }
 
@@ -335,47 +365,45 @@ func unknownKind(id manifest.ID) error {
 		schema.GroupKind{Group: id.Group, Kind: id.Kind})
 }
 
-// mistakes are the failures that lie in Git itself: what can't be read, what is declared twice, and what
+// Mistakes are the failures that lie in Git itself: what can't be read, what is declared twice, and what
 // the cluster has no kind for.
-func (d *desired) mistakes(scope manifest.Scope) []workflows.Failure {
-	var failures []workflows.Failure
+func (d *State) Mistakes() []manifest.Problem {
+	var mistakes []manifest.Problem
 	for path := range d.troubled {
 		f := d.files[path]
-		for _, problem := range f.problems {
-			failures = append(failures, workflows.Failure{
-				Object: problem.Object, File: fmt.Sprintf("%s:%d", problem.File, problem.Line), Message: problem.Message,
-			})
-		}
+		mistakes = append(mistakes, f.problems...)
 		for _, doc := range f.docs {
-			if doc.unplaced() && !ignores(scope, doc.id) {
-				failures = append(failures, workflows.Failure{
-					Object: doc.id.String(), File: fmt.Sprintf("%s:%d", path, doc.line), Message: unknownKind(doc.id).Error(),
+			if doc.unplaced() && !d.ignores(doc.id) {
+				mistakes = append(mistakes, manifest.Problem{
+					Object: doc.id.String(), File: path, Line: doc.line, Message: unknownKind(doc.id).Error(),
 				})
 			}
-			if doc.sealed != "" && !scope.Ignores(doc.path) {
-				failures = append(failures, workflows.Failure{
-					Object: objectName(doc.path), File: fmt.Sprintf("%s:%d", path, doc.line), Message: doc.sealed,
+			if doc.sealed != "" && !d.rules.Scope.Ignores(doc.path) {
+				mistakes = append(mistakes, manifest.Problem{
+					Object: manifest.ObjectName(doc.path), File: path, Line: doc.line, Message: doc.sealed,
 				})
 			}
 		}
 	}
 	for path := range d.doubled {
-		if scope.Ignores(path) {
+		if d.rules.Scope.Ignores(path) {
 			continue
 		}
 		first, second := d.declared[path][0], d.declared[path][1]
-		failures = append(failures, workflows.Failure{
-			Object: objectName(path),
-			File:   fmt.Sprintf("%s:%d", first.file, d.document(first).line),
+		mistakes = append(mistakes, manifest.Problem{
+			Object: manifest.ObjectName(path), File: first.file, Line: d.document(first).line,
 			Message: fmt.Sprintf("declared again in %s:%d: neither is applied until one is removed",
 				second.file, d.document(second).line),
 		})
 	}
-	slices.SortFunc(failures, compareFailures)
-	return failures
+	slices.SortFunc(mistakes, func(a, b manifest.Problem) int {
+		return cmp.Or(cmp.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line),
+			cmp.Compare(a.Object, b.Object), cmp.Compare(a.Message, b.Message))
+	})
+	return mistakes
 }
 
 // ignores tells whether an object whose resource isn't known lies in an ignored namespace.
-func ignores(scope manifest.Scope, id manifest.ID) bool {
-	return id.Namespace != "" && slices.Contains(scope.IgnoredNamespaces, id.Namespace)
+func (d *State) ignores(id manifest.ID) bool {
+	return id.Namespace != "" && slices.Contains(d.rules.Scope.IgnoredNamespaces, id.Namespace)
 }

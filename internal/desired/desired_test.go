@@ -1,4 +1,4 @@
-package activities
+package desired
 
 import (
 	"fmt"
@@ -91,12 +91,17 @@ const (
 	cart = "namespaces/default/deployments.apps/cart.yaml"
 )
 
-func paths(d *desired) []string { return allPaths(d.tree.Tree()) }
+func paths(d *State) (paths []string) {
+	for path := range d.Tree().All() {
+		paths = append(paths, path)
+	}
+	return paths
+}
 
 func TestObjectsAreFoundInAnyLayout(t *testing.T) {
 	var git revisions
-	d := newDesired(&git, rules{})
-	require.NoError(t, d.follow(git.commit(map[string]string{
+	d := New(&git, Rules{})
+	require.NoError(t, d.Follow(git.commit(map[string]string{
 		"all.yaml":      settings("a", "one", "x") + "---\n" + settings("a", "two", "x"),
 		"deep/er/b.yml": settings("b", "one", "x") + "---\n" + scalable,
 		"c.yaml":        "apiVersion: v1\nkind: Secret\nmetadata: {name: s, namespace: a}\n",
@@ -104,63 +109,66 @@ func TestObjectsAreFoundInAnyLayout(t *testing.T) {
 	require.Equal(t, []string{
 		"namespaces/a/configmaps/one.yaml", "namespaces/a/configmaps/two.yaml", "namespaces/b/configmaps/one.yaml", cart,
 	}, paths(d))
-	require.Empty(t, d.mistakes(manifest.Scope{}))
-	_, object, err := d.object("namespaces/a/configmaps/two.yaml", served)
+	require.Empty(t, d.Mistakes())
+	_, object, err := d.Object("namespaces/a/configmaps/two.yaml", served)
 	require.NoError(t, err)
 	require.Equal(t, manifest.ID{Kind: "ConfigMap", Namespace: "a", Name: "two"}, manifest.IDOf(object))
 }
 
 func TestAnObjectDeclaredTwiceIsAppliedByNobody(t *testing.T) {
 	var git revisions
-	d := newDesired(&git, rules{})
+	d := New(&git, Rules{})
 	files := map[string]string{"a.yaml": settings("a", "one", "x"), "b.yaml": "# again\n" + settings("a", "one", "y")}
-	require.NoError(t, d.follow(git.commit(files), served))
+	require.NoError(t, d.Follow(git.commit(files), served))
 	require.Empty(t, paths(d))
-	mistakes := d.mistakes(manifest.Scope{})
+	mistakes := d.Mistakes()
 	require.Len(t, mistakes, 1)
-	require.Equal(t, "a.yaml:1", mistakes[0].File)
+	require.Equal(t, "a.yaml", mistakes[0].File)
+	require.Equal(t, 1, mistakes[0].Line)
 	require.Contains(t, mistakes[0].Message, "declared again in b.yaml:")
-	require.Empty(t, d.mistakes(manifest.Scope{IgnoredNamespaces: []string{"a"}}))
+	ignoring := New(&git, Rules{Scope: manifest.Scope{IgnoredNamespaces: []string{"a"}}})
+	require.NoError(t, ignoring.Follow(git.commit(files), served))
+	require.Empty(t, ignoring.Mistakes())
 
 	delete(files, "a.yaml")
-	require.NoError(t, d.follow(git.commit(files), served))
+	require.NoError(t, d.Follow(git.commit(files), served))
 	require.Len(t, paths(d), 1)
-	require.Empty(t, d.mistakes(manifest.Scope{}))
+	require.Empty(t, d.Mistakes())
 }
 
 func TestAnUnknownKindWaitsForItsDefinition(t *testing.T) {
 	var git revisions
-	d := newDesired(&git, rules{})
-	require.NoError(t, d.follow(git.commit(map[string]string{
+	d := New(&git, Rules{})
+	require.NoError(t, d.Follow(git.commit(map[string]string{
 		"lamp.yaml": "apiVersion: example.com/v1\nkind: Lamp\nmetadata: {name: porch, namespace: a}\n",
 	}), served))
 	require.Empty(t, paths(d))
-	require.Contains(t, d.mistakes(manifest.Scope{})[0].Message, "does not know the kind Lamp.example.com")
+	require.Contains(t, d.Mistakes()[0].Message, "does not know the kind Lamp.example.com")
 	more := maps.Clone(served)
 	more["Lamp.example.com"] = manifest.Resource{Group: "example.com", Version: "v1", Name: "lamps", Kind: "Lamp", Namespaced: true}
-	d.resolve(more)
+	d.Resolve(more)
 	require.Equal(t, []string{"namespaces/a/lamps.example.com/porch.yaml"}, paths(d))
-	require.Empty(t, d.mistakes(manifest.Scope{}))
+	require.Empty(t, d.Mistakes())
 }
 
 func TestReplicasAreTheAutoscalersWhenThereIsOne(t *testing.T) {
 	var git revisions
-	d := newDesired(&git, rules{})
+	d := New(&git, Rules{})
 	replicas := func() any {
-		_, object, err := d.object(cart, served)
+		_, object, err := d.Object(cart, served)
 		require.NoError(t, err)
 		return object["spec"].(map[string]any)["replicas"]
 	}
-	require.NoError(t, d.follow(git.commit(map[string]string{"cart.yaml": scalable}), served))
+	require.NoError(t, d.Follow(git.commit(map[string]string{"cart.yaml": scalable}), served))
 	alone, _ := d.tree.Get(cart)
 	require.EqualValues(t, 3, replicas())
 
-	require.NoError(t, d.follow(git.commit(map[string]string{"cart.yaml": scalable, "hpa.yaml": autoscaler}), served))
+	require.NoError(t, d.Follow(git.commit(map[string]string{"cart.yaml": scalable, "hpa.yaml": autoscaler}), served))
 	scaled, _ := d.tree.Get(cart)
 	require.NotEqual(t, alone, scaled, "the file of the Deployment did not change, its meaning did")
 	require.Nil(t, replicas())
 
-	require.NoError(t, d.follow(git.commit(map[string]string{"cart.yaml": scalable}), served))
+	require.NoError(t, d.Follow(git.commit(map[string]string{"cart.yaml": scalable}), served))
 	again, _ := d.tree.Get(cart)
 	require.Equal(t, alone, again)
 	require.EqualValues(t, 3, replicas())
@@ -176,14 +184,14 @@ func TestFollowingEqualsReadingAfresh(t *testing.T) {
 	})
 	rapid.Check(t, func(t *rapid.T) {
 		var git revisions
-		followed := newDesired(&git, rules{})
+		followed := New(&git, Rules{})
 		for range rapid.IntRange(1, 6).Draw(t, "revisions") {
 			files := rapid.MapOfN(file, content, 0, 4).Draw(t, "files")
 			revision := git.commit(files)
-			require.NoError(t, followed.follow(revision, served))
-			fresh := newDesired(&git, rules{})
-			require.NoError(t, fresh.follow(revision, served))
-			require.Equal(t, fresh.tree.Tree().Hash(), followed.tree.Tree().Hash(), "%v", slices.Sorted(maps.Keys(files)))
+			require.NoError(t, followed.Follow(revision, served))
+			fresh := New(&git, Rules{})
+			require.NoError(t, fresh.Follow(revision, served))
+			require.Equal(t, fresh.Tree().Hash(), followed.Tree().Hash(), "%v", slices.Sorted(maps.Keys(files)))
 			require.ElementsMatch(t, messages(fresh), messages(followed))
 			require.Equal(t, fresh.scaled, followed.scaled)
 		}
@@ -191,9 +199,9 @@ func TestFollowingEqualsReadingAfresh(t *testing.T) {
 }
 
 // messages are the mistakes without the order of two places that declare the same object.
-func messages(d *desired) []string {
+func messages(d *State) []string {
 	var objects []string
-	for _, m := range d.mistakes(manifest.Scope{}) {
+	for _, m := range d.Mistakes() {
 		objects = append(objects, m.Object)
 	}
 	return objects
