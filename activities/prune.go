@@ -88,6 +88,10 @@ func (r *application) gone(ctx context.Context, repository *repo.Repository, bef
 			continue // it could not be applied either
 		}
 		documents, _ := manifest.Decode(change.Path, content) // what an object is stands in clear
+		if len(documents) > 0 && r.pulled.desired.PassesOver(change.Path) {
+			r.doubt(change.Path)
+			return nil, false, nil
+		}
 		for _, doc := range documents {
 			if path, ok := r.applied(doc); ok {
 				paths = append(paths, path)
@@ -95,6 +99,13 @@ func (r *application) gone(ctx context.Context, repository *repo.Repository, bef
 		}
 	}
 	return paths, true, nil
+}
+
+// doubt reports a file that is there and holds no objects any more, but something that isn't Kubernetes'.
+func (r *application) doubt(file string) {
+	const message = "the file held objects in an earlier revision, and now holds something else; deletions wait: restore the objects, or remove the file"
+	r.lost = append(r.lost, workflows.Failure{File: file, Message: message})
+	r.Logger.Warn(message, "cluster", r.Cluster, "file", file)
 }
 
 // lose reports that the Git host doesn't hand out a revision any more, so that nobody can tell what it

@@ -71,8 +71,12 @@ func (a *Activities) seal(ctx context.Context, v *view, repository *repo.Reposit
 		return nil, err
 	}
 	for _, c := range changes {
-		if isSecret(c.Path) {
-			s.stored[c.Path] = c.To
+		if !isSecret(c.Path) {
+			continue
+		}
+		s.stored[c.Path] = c.To
+		if c.Obstacle != "" {
+			s.stored[c.Path] = plumbing.ZeroHash
 		}
 	}
 	s.failed = map[string]workflows.Failure{}

@@ -45,6 +45,8 @@ type file struct {
 	blob     plumbing.Hash
 	docs     []document
 	problems []manifest.Problem
+	// foreign: there is something in it that is another tool's, which isn't reported.
+	foreign bool
 }
 
 // document is one object of a file.
@@ -67,7 +69,7 @@ type place struct {
 // Store is where revisions are read from.
 type Store interface {
 	Files(revision plumbing.Hash) ([]repo.FileEntry, error)
-	Changes(from, to plumbing.Hash) ([]tree.Change, error)
+	Changes(from, to plumbing.Hash) ([]repo.Change, error)
 	Read(blob plumbing.Hash) ([]byte, error)
 }
 
@@ -101,7 +103,10 @@ func (d *State) Follow(revision plumbing.Hash, kinds Kinds) error {
 		d.forget(change.Path, rescaled)
 	}
 	for _, change := range changes {
-		if !change.To.IsZero() {
+		switch {
+		case change.Obstacle != "":
+			d.stumble(change.Path, change.Obstacle)
+		case !change.To.IsZero():
 			d.read(change.Path, change.To, kinds, rescaled)
 		}
 	}
@@ -129,6 +134,13 @@ func (d *State) Reads(file string) bool {
 	return f == nil || len(f.problems) == 0
 }
 
+// PassesOver reports whether something in a file was passed over as that of another tool. In the place of a
+// file that held objects, that is more likely to be a mistake.
+func (d *State) PassesOver(file string) bool {
+	f := d.files[file]
+	return f != nil && f.foreign
+}
+
 // Origin is where an object is declared: the file, the line and the number of the document in the file.
 type Origin struct {
 	File        string
@@ -145,7 +157,7 @@ func (d *State) Origin(path string) (Origin, bool) {
 }
 
 // changes lists the files that differ from the revision that the state is at: all of them at first.
-func (d *State) changes(revision plumbing.Hash) ([]tree.Change, error) {
+func (d *State) changes(revision plumbing.Hash) ([]repo.Change, error) {
 	if revision == d.revision {
 		return nil, nil
 	}
@@ -156,17 +168,24 @@ func (d *State) changes(revision plumbing.Hash) ([]tree.Change, error) {
 	if err != nil {
 		return nil, err
 	}
-	changes := make([]tree.Change, 0, len(files))
+	changes := make([]repo.Change, 0, len(files))
 	for _, f := range files {
-		changes = append(changes, tree.Change{Path: f.Path, To: f.Hash})
+		changes = append(changes, repo.Change{Change: tree.Change{Path: f.Path, To: f.Hash}, Obstacle: f.Obstacle})
 	}
 	return changes, nil
+}
+
+// stumble takes in what stands where a file may be expected, and can't be read.
+func (d *State) stumble(path, obstacle string) {
+	d.files[path] = &file{problems: []manifest.Problem{{File: path, Message: obstacle}}}
+	d.troubled[path] = true
 }
 
 // read takes in a file. The targets of its autoscalers are added to rescaled.
 func (d *State) read(path string, blob plumbing.Hash, kinds Kinds, rescaled map[manifest.ID]bool) {
 	documents, sealed, problems := d.decode(path, blob)
-	f := &file{blob: blob, problems: problems}
+	told := slices.DeleteFunc(slices.Clone(problems), func(p manifest.Problem) bool { return p.Foreign })
+	f := &file{blob: blob, problems: told, foreign: len(told) < len(problems)}
 	for _, doc := range documents {
 		entry := document{id: manifest.IDOf(doc.Object), line: doc.Line}
 		for _, target := range manifest.ScaleTargets(doc.Object) {

@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"maps"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/go-git/go-git/v5/plumbing"
@@ -46,13 +47,25 @@ func (r *revisions) tree(revision plumbing.Hash) tree.Tree {
 
 func (r *revisions) Files(revision plumbing.Hash) (entries []repo.FileEntry, err error) {
 	for path, hash := range r.tree(revision).All() {
-		entries = append(entries, repo.FileEntry{Path: path, Hash: hash})
+		entries = append(entries, repo.FileEntry{Path: path, Hash: hash, Obstacle: r.obstacle(hash)})
 	}
 	return entries, nil
 }
 
-func (r *revisions) Changes(from, to plumbing.Hash) ([]tree.Change, error) {
-	return tree.Diff(r.tree(from), r.tree(to)), nil
+func (r *revisions) Changes(from, to plumbing.Hash) (changes []repo.Change, err error) {
+	for _, c := range tree.Diff(r.tree(from), r.tree(to)) {
+		changes = append(changes, repo.Change{Change: c, Obstacle: r.obstacle(c.To)})
+	}
+	return changes, nil
+}
+
+// obstacle is for a file that isn't one: its content says why.
+func (r *revisions) obstacle(blob plumbing.Hash) string {
+	why, _ := strings.CutPrefix(r.blobs[blob], "obstacle: ")
+	if why == r.blobs[blob] {
+		return ""
+	}
+	return why
 }
 
 func (r *revisions) Read(blob plumbing.Hash) ([]byte, error) {
@@ -136,6 +149,45 @@ func TestAnObjectDeclaredTwiceIsAppliedByNobody(t *testing.T) {
 	require.Empty(t, d.Mistakes())
 }
 
+func TestWhatIsNotReadIsAMistakeOfItsPath(t *testing.T) {
+	var git revisions
+	d := New(&git, Rules{})
+	files := map[string]string{"a.yaml": settings("a", "one", "x"), "dir/b.yaml": settings("a", "two", "x")}
+	require.NoError(t, d.Follow(git.commit(files), served))
+	require.True(t, d.Reads("a.yaml"))
+
+	files = map[string]string{"a.yaml": "obstacle: it is a link", "dir": "obstacle: it is a submodule"}
+	require.NoError(t, d.Follow(git.commit(files), served))
+	require.Empty(t, paths(d))
+	require.Equal(t, []manifest.Problem{{File: "a.yaml", Message: "it is a link"}, {File: "dir", Message: "it is a submodule"}}, d.Mistakes())
+	require.False(t, d.Reads("a.yaml"))
+	require.False(t, d.Reads("dir"))
+	fresh := New(&git, Rules{})
+	require.NoError(t, fresh.Follow(d.revision, served))
+	require.Equal(t, d.Mistakes(), fresh.Mistakes())
+
+	require.NoError(t, d.Follow(git.commit(map[string]string{"a.yaml": settings("a", "one", "x")}), served))
+	require.Empty(t, d.Mistakes())
+	require.Len(t, paths(d), 1)
+}
+
+func TestJSONOfOtherToolsIsPassedOver(t *testing.T) {
+	var git revisions
+	d := New(&git, Rules{})
+	require.NoError(t, d.Follow(git.commit(map[string]string{
+		"package.json": `{"name": "web"}`,
+		"app.json":     `{"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "one", "namespace": "a"}}`,
+		"broken.json":  `{"apiVersion": "v1", `,
+	}), served))
+	require.Equal(t, []string{"namespaces/a/configmaps/one.yaml"}, paths(d))
+	require.Len(t, d.Mistakes(), 1)
+	require.Equal(t, "broken.json", d.Mistakes()[0].File)
+	require.True(t, d.Reads("package.json"))
+	require.True(t, d.PassesOver("package.json"))
+	require.False(t, d.PassesOver("app.json"))
+	require.False(t, d.PassesOver("none.json"))
+}
+
 func TestAnUnknownKindWaitsForItsDefinition(t *testing.T) {
 	var git revisions
 	d := New(&git, Rules{})
@@ -176,11 +228,12 @@ func TestReplicasAreTheAutoscalersWhenThereIsOne(t *testing.T) {
 
 // TestFollowingEqualsReadingAfresh: what is known after any number of revisions is what the last one says.
 func TestFollowingEqualsReadingAfresh(t *testing.T) {
-	file := rapid.SampledFrom([]string{"a.yaml", "b.yaml", "dir/c.yaml", "dir/d.yaml"})
+	file := rapid.SampledFrom([]string{"a.yaml", "b.yaml", "dir/c.yaml", "dir/d.yaml", "dir/e.json"})
 	content := rapid.SampledFrom([]string{
 		settings("a", "one", "x"), settings("a", "one", "y"), settings("a", "two", "x") + "---\n" + settings("b", "one", "x"),
 		scalable, autoscaler, scalable + "---\n" + autoscaler, "a: [\n",
 		"apiVersion: example.com/v1\nkind: Lamp\nmetadata: {name: porch, namespace: a}\n", "# nothing\n",
+		"obstacle: it is a link", `{"name": "web"}`,
 	})
 	rapid.Check(t, func(t *rapid.T) {
 		var git revisions

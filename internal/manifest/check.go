@@ -23,10 +23,42 @@ func foreign(file string, obj map[string]any) string {
 		return "the file is a Kustomize overlay, which is not rendered: commit the output of kustomize build, and keep overlays outside of the synced path"
 	case kind == "" && obj["name"] != nil && obj["version"] != nil && (apiVersion == "v1" || apiVersion == "v2"):
 		return "the file is a Helm chart, which is not rendered: commit the output of helm template, and keep charts outside of the synced path"
+	case kind == "" && apiVersion == "" && valuesFile.MatchString(base):
+		return "the file holds values of a Helm chart, which is not rendered: commit the output of helm template, and keep charts outside of the synced path"
 	case kind == "" && apiVersion == "":
 		return "the document is not a Kubernetes object, it has neither apiVersion nor kind: keep the files of other tools outside of the synced path"
 	}
 	return ""
+}
+
+const (
+	messageForeign      = "the file is another tool's"
+	messageHelmTemplate = "the file is a template of a Helm chart, which is not rendered: commit the output of helm template, and keep charts outside of the synced path"
+)
+
+var (
+	valuesFile = regexp.MustCompile(`^(.*[-.])?values([-.].*)?\.ya?ml$`)
+	// helmAction is what only Helm gives a meaning to. Templates are also known to Alertmanager and others.
+	helmAction = regexp.MustCompile(`\{\{[^}\n]*(\.(Values|Release|Chart|Capabilities)\b|\binclude\s+")`)
+)
+
+// helmTemplate finds the first line of a chart's template that must be rendered; 0 where there is none. In any
+// other directory such text is somebody's data.
+func helmTemplate(file string, data []byte) int {
+	if !slices.Contains(strings.Split(path.Dir(file), "/"), "templates") {
+		return 0
+	}
+	if found := helmAction.FindIndex(data); found != nil {
+		return lineOf(data, found[0])
+	}
+	return 0
+}
+
+// claims tells what is meant to be an object, complete or not, from the JSON of other tools.
+func claims(obj map[string]any) bool {
+	_, metadata := obj["metadata"].(map[string]any)
+	apiVersion, kind := obj["apiVersion"] != nil, obj["kind"] != nil
+	return apiVersion && kind || metadata && (apiVersion || kind)
 }
 
 func isSOPS(obj map[string]any) bool {

@@ -27,6 +27,9 @@ type Problem struct {
 	Object string
 	// Message says what is wrong and what to do, in one line. It quotes names, never values.
 	Message string
+	// Foreign: it is another tool's, in a format that isn't only used for Kubernetes. Nobody has to be told,
+	// as long as the file never held an object.
+	Foreign bool
 }
 
 const (
@@ -44,13 +47,17 @@ const (
 
 // Decode reads the objects of a file of any layout: YAML, one or several documents, or JSON; Lists are taken
 // apart. It takes YAML for what kubectl takes it for (YAML 1.1: yes is true), but is stricter: a key that is
-// given twice is a problem. Files of other tools are told as such.
+// given twice is a problem. Files of other tools are told as such. Of JSON files, which other tools have many
+// of, those that hold nothing like an object have one problem, which is Foreign.
 //
 // Numbers come as int64 and float64, as from an API server. The size of a file, the number of its documents
 // and values, the expansion of its aliases, and its depth (10,000) are bounded.
 func Decode(file string, data []byte) ([]Document, []Problem) {
-	r := &reading{file: file}
+	r := &reading{file: file, shared: strings.HasSuffix(file, ".json")}
 	r.read(data)
+	if r.foreign {
+		r.problems = append(r.problems, Problem{File: file, Message: messageForeign, Foreign: true})
+	}
 	if r.untold > 0 {
 		r.problems = append(r.problems, Problem{File: file, Message: fmt.Sprintf("%d more problems in this file", r.untold)})
 	}
@@ -59,7 +66,11 @@ func Decode(file string, data []byte) ([]Document, []Problem) {
 
 // reading is a file being read.
 type reading struct {
-	file      string
+	file string
+	// shared: the format is one that other tools use as well.
+	shared bool
+	// foreign: it holds something of another tool.
+	foreign   bool
 	documents []Document
 	problems  []Problem
 	untold    int
@@ -70,6 +81,12 @@ func (r *reading) read(data []byte) {
 		r.problem(line, "", message)
 		return
 	}
+	if line := helmTemplate(r.file, data); line > 0 {
+		r.problem(line, "", messageHelmTemplate)
+		return
+	}
+	// What can't be made out is foreign where no word of Kubernetes is in it.
+	foreign := r.shared && !bytes.Contains(data, []byte(`"apiVersion"`))
 	count := 0
 	for part := range parts(bytes.TrimPrefix(data, []byte("\ufeff"))) {
 		if count++; count > maxDocuments {
@@ -78,19 +95,26 @@ func (r *reading) read(data []byte) {
 		}
 		values, err := part.parse()
 		for _, v := range values {
-			r.take(v.value, v.line)
+			r.take(v.value, v.line, foreign)
 		}
-		if err != nil {
+		switch {
+		case err != nil && foreign:
+			r.foreign = true
+		case err != nil && r.shared:
+			r.problem(err.line, "", strings.Replace(err.message, "not valid YAML", "not valid JSON", 1))
+		case err != nil:
 			r.problem(err.line, "", err.message)
 		}
 	}
 }
 
 // take adds what a document holds: an object, the items of a List, or nothing.
-func (r *reading) take(value any, line int) {
+func (r *reading) take(value any, line int, foreign bool) {
 	obj, ok := value.(map[string]any)
 	switch {
 	case value == nil:
+	case !ok && foreign, ok && r.shared && !claims(obj):
+		r.foreign = true
 	case !ok:
 		r.problem(line, "", fmt.Sprintf("the document is %s, not a Kubernetes object", typeName(value)))
 	case isList(obj):

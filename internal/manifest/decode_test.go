@@ -94,7 +94,7 @@ func TestDecodeProblems(t *testing.T) {
 		{"too many values", "a.yaml", "[" + strings.Repeat("a,", maxValues) + "]", []string{"1! : the document has more than 1048576 values: split it"}},
 		{"too deep", "a.yaml", strings.Repeat("[", 20_000), []string{"1! : not valid YAML: exceeded max depth of 10000"}},
 
-		{"neither", "chart/values.yaml", "replicas: 1", []string{"1! : the document is not a Kubernetes object, it has neither apiVersion nor kind: keep the files of other tools outside of the synced path"}},
+		{"neither", "chart/settings.yaml", "replicas: 1", []string{"1! : the document is not a Kubernetes object, it has neither apiVersion nor kind: keep the files of other tools outside of the synced path"}},
 		{"a chart", "chart/Chart.yaml", "apiVersion: v2\nname: a\nversion: 1.0.0", []string{"1! : the file is a Helm chart, which is not rendered: commit the output of helm template, and keep charts outside of the synced path"}},
 		{"an overlay", "x/kustomization.yaml", "resources: [a.yaml]", []string{"1! : the file is a Kustomize overlay, which is not rendered: commit the output of kustomize build, and keep overlays outside of the synced path"}},
 		{"an overlay by its kind", "a.yaml", "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization", []string{"1! : the file is a Kustomize overlay, which is not rendered: commit the output of kustomize build, and keep overlays outside of the synced path"}},

@@ -232,6 +232,7 @@ func (p part) explain(err error) *parseError {
 	case strings.HasPrefix(message, "control characters"):
 		line = p.line - 1 + lineOf(p.text, bytes.IndexFunc(p.text, isControl))
 	}
+	line = min(line, p.line+bytes.Count(bytes.TrimRight(p.text, "\n"), []byte("\n"))) // the end is no line
 	switch {
 	case strings.Contains(message, "already set in map"):
 		message = messageDuplicate

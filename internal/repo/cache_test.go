@@ -188,8 +188,7 @@ func TestCacheOfManyPushesStaysInFewFiles(t *testing.T) {
 		var err error
 		pushed, err = r.Push(t.Context(), m.push(before))
 		require.NoError(t, err)
-		changes, err := r.Changes(before, pushed.Revision)
-		require.NoError(t, err)
+		changes := differing(t, r, before, pushed.Revision)
 		require.Equal(t, pushed.Changes, changes)
 		packs, err := filepath.Glob(filepath.Join(dir, "0/objects/pack/*.pack"))
 		require.NoError(t, err)
@@ -223,8 +222,7 @@ func TestCacheOfOldContentDoesNotGrowWithoutBound(t *testing.T) {
 			before := tip
 			tip = o.noise()
 			require.NoError(t, r.Fetch(t.Context(), tip))
-			changes, err := r.Changes(before, tip)
-			require.NoError(t, err)
+			changes := differing(t, r, before, tip)
 			require.Contains(t, paths(changes), map[bool]string{true: "+", false: "~"}[before.IsZero()]+"noise.yaml")
 			if dir != "" {
 				largest = max(largest, diskUsage(t, dir))

@@ -61,14 +61,11 @@ func TestFetchIsIncremental(t *testing.T) {
 	require.Equal(t, []string{"GET refs", "POST git-upload-pack"}, front.counted())
 	require.Less(t, diskUsage(t, dir)-size, int64(20<<10), "only what has changed")
 
-	changes, err := r.Changes(first, second)
-	require.NoError(t, err)
+	changes := differing(t, r, first, second)
 	require.Equal(t, []string{"+a.yaml", "~namespaces/ns-000/configmaps/cm-00000.yaml"}, paths(changes))
-	back, err := r.Changes(second, first)
-	require.NoError(t, err)
+	back := differing(t, r, second, first)
 	require.Equal(t, []string{"-a.yaml", "~namespaces/ns-000/configmaps/cm-00000.yaml"}, paths(back))
-	all, err := r.Changes(plumbing.ZeroHash, second)
-	require.NoError(t, err)
+	all := differing(t, r, plumbing.ZeroHash, second)
 	require.Len(t, all, 1001)
 }
 
@@ -97,8 +94,7 @@ func TestFetchFollowsARewoundBranch(t *testing.T) {
 			other := o.commit(map[string]string{"a.yaml": "3\n"})
 			require.NoError(t, r.Fetch(t.Context(), other))
 			require.Equal(t, manifests{"a.yaml": "3\n", "d/b.yaml": "1\n"}, read(t, r, other))
-			changes, err := r.Changes(next, other)
-			require.NoError(t, err)
+			changes := differing(t, r, next, other)
 			require.Equal(t, []string{"~a.yaml", "-c.yaml"}, paths(changes))
 		})
 	}

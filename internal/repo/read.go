@@ -19,37 +19,49 @@ import (
 // server can leave it out.
 const MaxFileSize = 32 << 20
 
-// FileEntry is a YAML file of a revision.
+// FileEntry is a source of a revision: a file to read objects from, or an obstacle.
 type FileEntry struct {
 	Path string // relative to Options.Path
 	Hash plumbing.Hash
 	// Size is in bytes. It is MaxFileSize for a file of that size or more whose content isn't here.
 	Size int64
+	// Obstacle says why it can't be read, and what to do; empty where it can.
+	Obstacle string
+}
+
+// Change is a source that differs between two revisions.
+type Change struct {
+	tree.Change
+	// Obstacle says why what is there now can't be read, and what to do; empty where it can.
+	Obstacle string
 }
 
 // The reading methods take revisions that were fetched or pushed. The zero hash stands for a branch that
 // doesn't exist, and holds nothing.
 
-// Files lists the regular *.yaml and *.yml files of a revision, the files of a directory before those of
-// the directories below it. What is hidden (a name that starts with a dot), symbolic links and submodules
-// are left out.
+// Files lists the regular *.yaml, *.yml and *.json files of a revision, the files of a directory before those
+// of the directories below it, and in between the obstacles: what a person may take for files with objects,
+// and isn't read. What is hidden (a name that starts with a dot) is left out.
 func (r *Repository) Files(revision plumbing.Hash) ([]FileEntry, error) {
 	var files []FileEntry
 	err := r.with(func(s *store) error {
-		return s.compare(plumbing.ZeroHash, revision, r.path, func(c tree.Change) error {
-			size, err := s.size(c.To)
-			files = append(files, FileEntry{c.Path, c.To, size})
+		return s.compare(plumbing.ZeroHash, revision, r.path, func(c Change) (err error) {
+			entry := FileEntry{Path: c.Path, Hash: c.To, Obstacle: c.Obstacle}
+			if c.Obstacle == "" {
+				entry.Size, err = s.size(c.To)
+			}
+			files = append(files, entry)
 			return err
 		})
 	})
 	return files, err
 }
 
-// Changes lists which of these files differ between two revisions. It costs what differs.
-func (r *Repository) Changes(from, to plumbing.Hash) ([]tree.Change, error) {
-	var changes []tree.Change
+// Changes lists which of these differ between two revisions. It costs what differs.
+func (r *Repository) Changes(from, to plumbing.Hash) ([]Change, error) {
+	var changes []Change
 	err := r.with(func(s *store) error {
-		return s.compare(from, to, r.path, func(c tree.Change) error {
+		return s.compare(from, to, r.path, func(c Change) error {
 			changes = append(changes, c)
 			return nil
 		})
@@ -148,7 +160,7 @@ func isYAML(name string) bool {
 
 func isRegular(m filemode.FileMode) bool { return m == filemode.Regular || m == filemode.Executable }
 
-// isManifest tells the files that this package reads and that a push owns.
+// isManifest tells the files that a push owns.
 func isManifest(e object.TreeEntry) bool {
 	return isRegular(e.Mode) && isYAML(e.Name) && !isHidden(e.Name)
 }
@@ -179,105 +191,12 @@ func (s *store) directory(revision plumbing.Hash, path []string) (plumbing.Hash,
 			return plumbing.ZeroHash, nil
 		}
 		if entries[at].Mode != filemode.Dir {
-			return plumbing.ZeroHash, fmt.Errorf("%s in revision %s is %w",
-				strings.Join(path[:i+1], "/"), short(revision), errNoDirectory)
+			return plumbing.ZeroHash, fmt.Errorf("%s in revision %s is %s, %w",
+				strings.Join(path[:i+1], "/"), short(revision), nameOf(entries[at].Mode), errNoDirectory)
 		}
 		dir = entries[at].Hash
 	}
 	return dir, nil
-}
-
-// compare yields the manifests below a path that differ between two revisions.
-func (s *store) compare(from, to plumbing.Hash, path []string, yield func(tree.Change) error) error {
-	if from == to {
-		return nil
-	}
-	a, err := s.directory(from, path)
-	if err != nil {
-		return err
-	}
-	b, err := s.directory(to, path)
-	if err != nil {
-		return err
-	}
-	return s.diff(a, b, "", yield)
-}
-
-func (s *store) diff(from, to plumbing.Hash, prefix string, yield func(tree.Change) error) error {
-	if from == to {
-		return nil
-	}
-	a, err := s.visible(from)
-	if err != nil {
-		return err
-	}
-	b, err := s.visible(to)
-	if err != nil {
-		return err
-	}
-	var dirs []string
-	for _, name := range names(a, b) {
-		was, is := a[name], b[name]
-		if before, after := file(was), file(is); before != after {
-			if err := yield(tree.Change{Path: prefix + name, From: before, To: after}); err != nil {
-				return err
-			}
-		}
-		if was.Mode == filemode.Dir || is.Mode == filemode.Dir {
-			dirs = append(dirs, name)
-		}
-	}
-	for _, name := range dirs {
-		if err := s.diff(directoryOf(a[name]), directoryOf(b[name]), prefix+name+"/", yield); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// visible are a directory's entries that aren't hidden, by name.
-func (s *store) visible(dir plumbing.Hash) (map[string]object.TreeEntry, error) {
-	entries, err := s.entries(dir)
-	if err != nil {
-		return nil, err
-	}
-	visible := make(map[string]object.TreeEntry, len(entries))
-	for _, e := range entries {
-		if !isHidden(e.Name) {
-			visible[e.Name] = e
-		}
-	}
-	return visible, nil
-}
-
-// names are the names in either of two directories, in order.
-func names(a, b map[string]object.TreeEntry) []string {
-	all := make([]string, 0, max(len(a), len(b)))
-	for name := range a {
-		all = append(all, name)
-	}
-	for name := range b {
-		if _, both := a[name]; !both {
-			all = append(all, name)
-		}
-	}
-	slices.Sort(all)
-	return all
-}
-
-// file is the content of an entry that is a manifest, and zero for any other.
-func file(e object.TreeEntry) plumbing.Hash {
-	if isManifest(e) {
-		return e.Hash
-	}
-	return plumbing.ZeroHash
-}
-
-func directoryOf(e object.TreeEntry) plumbing.Hash {
-	if e.Mode == filemode.Dir {
-		return e.Hash
-	}
-	return plumbing.ZeroHash
 }
 
 // walk visits what isn't a directory below one, until it is told to stop.
