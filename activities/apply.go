@@ -66,7 +66,8 @@ type application struct {
 	changes workflows.Changes
 	// removed are the resources of the objects that may have to be deleted.
 	removed map[string]manifest.Resource
-	// lost are the revisions that can't be had any more.
+	// lost are what nobody can tell the content of: revisions that can't be had any more, files that hold
+	// something else than objects now.
 	lost []workflows.Failure
 }
 
@@ -280,6 +281,8 @@ func (r *application) note(path string, action kube.Action) {
 const (
 	firstRetry = 5 * time.Second
 	lastRetry  = 5 * time.Minute
+	// servedRetry is for kinds that the cluster may come to serve without any change of their definition.
+	servedRetry = 30 * time.Second
 )
 
 // fail remembers an object that could not be applied, and when to try it again.
@@ -292,7 +295,7 @@ func (r *application) fail(w plan.Write, err error) {
 	f.Write = w
 	f.next = time.Now().Add(min(firstRetry<<min(f.attempts, 10), lastRetry))
 	f.attempts++
-	f.failure = workflows.Failure{Object: manifest.ObjectName(w.Path), Message: err.Error()}
+	f.failure = workflows.Failure{Object: manifest.ObjectName(w.Path), Message: brief(err.Error())}
 	if origin, ok := r.pulled.desired.Origin(w.Path); ok {
 		f.failure.File = fileLine(origin.File, origin.Line)
 	}
@@ -305,7 +308,7 @@ func (r *application) awaitKinds(ctx context.Context, batch []plan.Write) ([]str
 	var names []string
 	for _, w := range batch {
 		location, _ := manifest.ParsePath(w.Path)
-		if location.ResourceName() == "customresourcedefinitions.apiextensions.k8s.io" && r.pulled.failing[w.Path] == nil {
+		if location.ResourceName() == definitions && r.pulled.failing[w.Path] == nil {
 			names = append(names, location.Name)
 		}
 	}
@@ -332,6 +335,9 @@ func (r *application) result(deletions plan.Deletions, finished bool) workflows.
 		failures = append(failures, workflows.Failure{Object: m.Object, File: fileLine(m.File, m.Line), Message: m.Message})
 	}
 	var retry time.Duration
+	if unserved := r.unserved(); len(unserved) > 0 {
+		failures, retry = append(failures, unserved...), servedRetry
+	}
 	for _, path := range slices.Sorted(maps.Keys(r.pulled.failing)) {
 		f := r.pulled.failing[path]
 		failures = append(failures, f.failure)

@@ -166,8 +166,16 @@ func TestAwaitEstablishedNamesWhatIsNot(t *testing.T) {
 	ctx, cancel := contextWithin(t, 5)
 	defer cancel()
 	err := index.AwaitEstablished(ctx, []string{"widgets." + g, "gadgets." + g, "absent." + g})
-	require.ErrorContains(t, err, "CustomResourceDefinition gadgets."+g+": not established")
+	require.ErrorContains(t, err, "CustomResourceDefinition gadgets."+g+": the API server does not serve it")
 	require.ErrorContains(t, err, "already in use")
-	require.ErrorContains(t, err, "CustomResourceDefinition absent."+g+": does not exist")
+	require.ErrorContains(t, err, "CustomResourceDefinition absent."+g+": it does not exist")
 	require.NotContains(t, err.Error(), "widgets."+g+":")
+
+	long, cancel := contextWithin(t, 60)
+	defer cancel()
+	require.Error(t, index.AwaitEstablished(long, []string{"gadgets." + g}))
+	require.NoError(t, long.Err(), "what is refused isn't waited for")
+	require.ErrorContains(t, index.Unserved("gadgets."+g), "already in use")
+	require.NoError(t, index.Unserved("widgets."+g))
+	require.NoError(t, index.Unserved("absent."+g))
 }

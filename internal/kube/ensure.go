@@ -49,7 +49,8 @@ func (w *writer) create(ctx context.Context, t target) (Written, error) {
 	wanted.SetGroupVersionKind(t.kind.GVK())
 	var now *unstructured.Unstructured
 	err := persist(ctx, func() (err error) {
-		now, err = t.api.Create(ctx, wanted, metav1.CreateOptions{FieldManager: manifest.FieldManager, DryRun: w.dryRun})
+		now, err = t.api.Create(ctx, wanted, metav1.CreateOptions{
+			FieldManager: manifest.FieldManager, FieldValidation: metav1.FieldValidationStrict, DryRun: w.dryRun})
 		return err
 	})
 	if err != nil {
@@ -79,7 +80,8 @@ func (w *writer) update(ctx context.Context, t target) (Written, error) {
 	}
 	var now *unstructured.Unstructured
 	err = persist(ctx, func() (err error) {
-		now, err = t.api.Update(ctx, wanted, metav1.UpdateOptions{FieldManager: manifest.FieldManager, DryRun: w.dryRun})
+		now, err = t.api.Update(ctx, wanted, metav1.UpdateOptions{
+			FieldManager: manifest.FieldManager, FieldValidation: metav1.FieldValidationStrict, DryRun: w.dryRun})
 		return err
 	})
 	if err != nil {

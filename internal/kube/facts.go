@@ -21,6 +21,7 @@ type crd struct {
 	served      string // the served versions, for comparing
 	versions    []string
 	established bool
+	refused     bool   // another definition has one of its names
 	message     string // why it isn't established
 }
 
@@ -59,7 +60,7 @@ func crdOf(obj map[string]any) *crd {
 		c.established, c.message = established["status"] == "True", fmt.Sprint(established["message"])
 	}
 	if accepted, ok := condition(obj, "NamesAccepted"); ok && accepted["status"] == "False" {
-		c.message = fmt.Sprint(accepted["message"])
+		c.refused, c.message = !c.established, fmt.Sprint(accepted["message"])
 	}
 	return c
 }

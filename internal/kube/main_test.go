@@ -129,19 +129,20 @@ func object(t testing.TB, text string) *unstructured.Unstructured {
 }
 
 var resources = map[string]manifest.Resource{
-	"Namespace":                {Version: "v1", Name: "namespaces", Kind: "Namespace"},
-	"ConfigMap":                {Version: "v1", Name: "configmaps", Kind: "ConfigMap", Namespaced: true},
-	"Service":                  {Version: "v1", Name: "services", Kind: "Service", Namespaced: true},
-	"PersistentVolumeClaim":    {Version: "v1", Name: "persistentvolumeclaims", Kind: "PersistentVolumeClaim", Namespaced: true},
-	"Deployment":               {Group: "apps", Version: "v1", Name: "deployments", Kind: "Deployment", Namespaced: true},
-	"StatefulSet":              {Group: "apps", Version: "v1", Name: "statefulsets", Kind: "StatefulSet", Namespaced: true},
-	"HorizontalPodAutoscaler":  {Group: "autoscaling", Version: "v2", Name: "horizontalpodautoscalers", Kind: "HorizontalPodAutoscaler", Namespaced: true},
-	"ClusterRole":              {Group: "rbac.authorization.k8s.io", Version: "v1", Name: "clusterroles", Kind: "ClusterRole"},
-	"ClusterRoleBinding":       {Group: "rbac.authorization.k8s.io", Version: "v1", Name: "clusterrolebindings", Kind: "ClusterRoleBinding"},
-	"ServiceAccount":           {Version: "v1", Name: "serviceaccounts", Kind: "ServiceAccount", Namespaced: true},
-	"CustomResourceDefinition": {Group: "apiextensions.k8s.io", Version: "v1", Name: "customresourcedefinitions", Kind: "CustomResourceDefinition"},
-	"APIService":               {Group: "apiregistration.k8s.io", Version: "v1", Name: "apiservices", Kind: "APIService"},
-	"Widget":                   {Version: "v1", Name: "widgets", Kind: "Widget", Namespaced: true},
+	"Namespace":                      {Version: "v1", Name: "namespaces", Kind: "Namespace"},
+	"ConfigMap":                      {Version: "v1", Name: "configmaps", Kind: "ConfigMap", Namespaced: true},
+	"Service":                        {Version: "v1", Name: "services", Kind: "Service", Namespaced: true},
+	"PersistentVolumeClaim":          {Version: "v1", Name: "persistentvolumeclaims", Kind: "PersistentVolumeClaim", Namespaced: true},
+	"Deployment":                     {Group: "apps", Version: "v1", Name: "deployments", Kind: "Deployment", Namespaced: true},
+	"StatefulSet":                    {Group: "apps", Version: "v1", Name: "statefulsets", Kind: "StatefulSet", Namespaced: true},
+	"HorizontalPodAutoscaler":        {Group: "autoscaling", Version: "v2", Name: "horizontalpodautoscalers", Kind: "HorizontalPodAutoscaler", Namespaced: true},
+	"ClusterRole":                    {Group: "rbac.authorization.k8s.io", Version: "v1", Name: "clusterroles", Kind: "ClusterRole"},
+	"ClusterRoleBinding":             {Group: "rbac.authorization.k8s.io", Version: "v1", Name: "clusterrolebindings", Kind: "ClusterRoleBinding"},
+	"ServiceAccount":                 {Version: "v1", Name: "serviceaccounts", Kind: "ServiceAccount", Namespaced: true},
+	"CustomResourceDefinition":       {Group: "apiextensions.k8s.io", Version: "v1", Name: "customresourcedefinitions", Kind: "CustomResourceDefinition"},
+	"APIService":                     {Group: "apiregistration.k8s.io", Version: "v1", Name: "apiservices", Kind: "APIService"},
+	"ValidatingWebhookConfiguration": {Group: "admissionregistration.k8s.io", Version: "v1", Name: "validatingwebhookconfigurations", Kind: "ValidatingWebhookConfiguration"},
+	"Widget":                         {Version: "v1", Name: "widgets", Kind: "Widget", Namespaced: true},
 }
 
 // resourceOf is how an object's kind is served. Widgets are in groups of their tests.

@@ -40,6 +40,8 @@ func (t target) describe(err error) error {
 		return fmt.Errorf("%s: its namespace does not exist; add it to Git, or create it: %w", id, err)
 	case apierrors.IsNotFound(err):
 		return fmt.Errorf("%s: %w: %w", id, ErrNotServed, err)
+	case advice(err) != "":
+		return fmt.Errorf("%s: %s: %w", id, advice(err), err)
 	case apierrors.IsInvalid(err):
 		return invalid(id, status.Status())
 	case apierrors.IsForbidden(err) && !unauthorised(err):

@@ -1,11 +1,13 @@
 package kube_test
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/active-cluster-sync/active-cluster-sync/internal/kube"
@@ -78,4 +80,38 @@ roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: view}
 		Object:   object(t, "apiVersion: unheard.of/v1\nkind: Thing\nmetadata: {name: x, namespace: "+ns+"}").Object,
 	}
 	require.ErrorIs(t, fails(unheard), kube.ErrNotServed)
+}
+
+func TestAWebhookThatDoesNotAnswerIsNamed(t *testing.T) {
+	t.Parallel()
+	index := startIndex(t, connectAdmin(t))
+	snapshot(t, index)
+	ns := namespace(t)
+	hook := create(t, fmt.Sprintf(`
+apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingWebhookConfiguration
+metadata: {name: %s}
+webhooks:
+- name: silent.example.com
+  admissionReviewVersions: [v1]
+  sideEffects: None
+  failurePolicy: Fail
+  clientConfig: {url: "https://127.0.0.1:1/"}
+  namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: %[1]s}}
+  rules: [{apiGroups: [""], apiVersions: [v1], operations: [CREATE], resources: [configmaps]}]
+`, ns))
+	t.Cleanup(func() {
+		require.NoError(t, of(hook).Delete(context.Background(), hook.GetName(), metav1.DeleteOptions{}))
+	})
+	until(t, "the webhook is asked", func() bool {
+		result := apply(t, index, wanted(t, index, configMap(ns, "settings", "x")))[0]
+		if result.Err == nil {
+			remove(t, object(t, configMap(ns, "settings", "x")))
+			return false
+		}
+		require.ErrorContains(t, result.Err, "ConfigMap "+ns+"/settings: an admission webhook that has to be asked doesn't answer; repair the service behind it")
+		require.ErrorContains(t, result.Err, "silent.example.com")
+		require.NotErrorIs(t, result.Err, kube.ErrUnreachable)
+		return true
+	})
 }

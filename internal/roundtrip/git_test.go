@@ -156,7 +156,7 @@ func (s *side) awaitDefinitions(t *testing.T, paths []string) {
 	t.Helper()
 	var names []string
 	for _, path := range paths {
-		if l, _ := manifest.ParsePath(path); plan.ResourceName(l) == "customresourcedefinitions.apiextensions.k8s.io" {
+		if l, _ := manifest.ParsePath(path); l.ResourceName() == "customresourcedefinitions.apiextensions.k8s.io" {
 			names = append(names, l.Name)
 		}
 	}
