@@ -39,9 +39,9 @@ const token = "acs_e2e_4f1c2b7d9e8a6053"
 
 // cluster is one of the stack's API servers.
 type cluster struct {
-	context string
-	objects dynamic.Interface
-	typed   kubernetes.Interface
+	kubeconfig, context string
+	objects             dynamic.Interface
+	typed               kubernetes.Interface
 }
 
 func TestMain(m *testing.M) {
@@ -62,17 +62,24 @@ func start() (err error) {
 		return err
 	}
 	for _, name := range names {
-		config, err := stack.Config(name)
-		if err != nil {
+		if clusters[name], err = connect(stack, name); err != nil {
 			return err
-		}
-		config.QPS = -1
-		clusters[name] = &cluster{
-			context: name, objects: dynamic.NewForConfigOrDie(config), typed: kubernetes.NewForConfigOrDie(config),
 		}
 	}
 	temporal, err = client.Dial(client.Options{HostPort: stack.Env["TEMPORAL_ADDRESS"], Logger: quiet{}})
 	return err
+}
+
+func connect(stack *stacktest.Stack, name string) (*cluster, error) {
+	config, err := stack.Config(name)
+	if err != nil {
+		return nil, err
+	}
+	config.QPS = -1
+	return &cluster{
+		kubeconfig: stack.Env["KUBECONFIG"], context: name,
+		objects: dynamic.NewForConfigOrDie(config), typed: kubernetes.NewForConfigOrDie(config),
+	}, nil
 }
 
 // quiet drops the client's log.
@@ -172,7 +179,7 @@ func startWorker(t *testing.T, name string, on *cluster, dataDir string) *worker
 	t.Helper()
 	w := &worker{log: new(output), done: make(chan struct{})}
 	w.process = exec.Command(filepath.Join(stacktest.Root(), "bin", "worker"),
-		"--cluster", name+"="+on.context, "--kubeconfig", stack.Env["KUBECONFIG"], "--data-dir", dataDir)
+		"--cluster", name+"="+on.context, "--kubeconfig", on.kubeconfig, "--data-dir", dataDir)
 	w.process.Env, w.process.Stderr = environment(), w.log
 	require.NoError(t, w.process.Start())
 	go func() { defer close(w.done); _ = w.process.Wait() }()
@@ -222,7 +229,7 @@ func tryEnroll(t *testing.T, name string, on *cluster, repo string, strategy wor
 	require.NoError(t, os.WriteFile(pat, []byte(token+"\n"), 0o600))
 	return starter(t, append([]string{
 		"enroll", name, "--repo", stack.RepoURL(repo), "--strategy", string(strategy), "--interval", "1s",
-		"--pat-file", pat, "--kubeconfig", stack.Env["KUBECONFIG"], "--context", on.context,
+		"--pat-file", pat, "--kubeconfig", on.kubeconfig, "--context", on.context,
 	}, more...)...)
 }
 
