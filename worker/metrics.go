@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -19,6 +20,8 @@ type metrics struct {
 	registry   *prometheus.Registry
 	activities *prometheus.HistogramVec
 	defects    *prometheus.CounterVec
+	// ready says why the worker can't work at the moment; nil before everything is started.
+	ready atomic.Pointer[func(context.Context) error]
 }
 
 func newMetrics() *metrics {
@@ -55,7 +58,7 @@ func (m *metrics) defect(cluster string) func(resource string) {
 	return func(resource string) { m.defects.WithLabelValues(cluster, resource).Inc() }
 }
 
-// serve answers /metrics and /healthz until stop is called. The address is the one it listens on.
+// serve answers /metrics, /healthz and /readyz until stop is called. The address is the one it listens on.
 func (m *metrics) serve(addr string, logger *slog.Logger) (address string, stop func(), err error) {
 	listener, err := net.Listen("tcp", addr)
 	if err != nil {
@@ -64,6 +67,7 @@ func (m *metrics) serve(addr string, logger *slog.Logger) (address string, stop 
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{}))
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
+	mux.HandleFunc("GET /readyz", m.answerReady)
 	server := &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second}
 	done := make(chan struct{})
 	go func() {
@@ -79,3 +83,23 @@ func (m *metrics) serve(addr string, logger *slog.Logger) (address string, stop 
 		<-done
 	}, nil
 }
+
+// readyLimit is how long a probe waits for Temporal, less than Kubernetes waits for a probe.
+const readyLimit = 3 * time.Second
+
+func (m *metrics) answerReady(w http.ResponseWriter, r *http.Request) {
+	err := errors.New("starting")
+	if ready := m.ready.Load(); ready != nil {
+		ctx, cancel := context.WithTimeout(r.Context(), readyLimit)
+		defer cancel()
+		err = (*ready)(ctx)
+	}
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusServiceUnavailable)
+		return
+	}
+	fmt.Fprintln(w, "ok")
+}
+
+// becomeReady makes /readyz ask.
+func (m *metrics) becomeReady(ask func(context.Context) error) { m.ready.Store(&ask) }

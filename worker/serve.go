@@ -64,6 +64,12 @@ func serve(ctx context.Context, s settings) error {
 		workers = append(workers, w)
 		s.logger.Info("serving", "cluster", c.name, "taskQueue", workflows.WorkflowID(c.name))
 	}
+	metrics.becomeReady(func(ctx context.Context) error {
+		if _, err := temporal.CheckHealth(ctx, &client.CheckHealthRequest{}); err != nil {
+			return fmt.Errorf("the Temporal server does not answer: %w", err)
+		}
+		return nil
+	})
 	select {
 	case <-ctx.Done():
 		s.logger.Info("stopping: running activities get a moment to end", "limit", stopLimit.String())

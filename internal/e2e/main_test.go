@@ -177,9 +177,15 @@ type worker struct {
 // startWorker serves an enrolment. It ends with the test.
 func startWorker(t *testing.T, name string, on *cluster, dataDir string) *worker {
 	t.Helper()
+	return startWorkerAs(t, name, on.kubeconfig, on, dataDir)
+}
+
+// startWorkerAs is startWorker with the user of another kubeconfig.
+func startWorkerAs(t *testing.T, name, kubeconfig string, on *cluster, dataDir string) *worker {
+	t.Helper()
 	w := &worker{log: new(output), done: make(chan struct{})}
 	w.process = exec.Command(filepath.Join(stacktest.Root(), "bin", "worker"),
-		"--cluster", name+"="+on.context, "--kubeconfig", on.kubeconfig, "--data-dir", dataDir)
+		"--cluster", name+"="+on.context, "--kubeconfig", kubeconfig, "--data-dir", dataDir)
 	w.process.Env, w.process.Stderr = environment(), w.log
 	require.NoError(t, w.process.Start())
 	go func() { defer close(w.done); _ = w.process.Wait() }()
