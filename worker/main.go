@@ -10,7 +10,6 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
-	"runtime/debug"
 	"strings"
 	"syscall"
 	"time"
@@ -23,14 +22,8 @@ import (
 // version is set when the binary is built.
 var version = "dev"
 
-// gcPercent makes the garbage collector run more often than Go's default of 100: memory is what a cluster of
-// 100,000 objects is short of, and the collector's part of the work is small.
-const gcPercent = 60
-
 func main() {
-	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(gcPercent)
-	}
+	paceCollector()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	err := command().RunContext(ctx, os.Args)
 	stop()
