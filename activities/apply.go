@@ -104,7 +104,7 @@ func (a *Activities) apply(ctx context.Context, in workflows.ApplyInput, p *prog
 
 // git is what Git asks for, without ignored namespaces.
 func (r *application) git() tree.Tree {
-	return withoutIgnored(r.pulled.desired.Tree(), r.in.Config)
+	return r.Within(r.pulled.desired.Tree())
 }
 
 // recall brings what the worker remembers to the revision and lists the objects to look at: those that

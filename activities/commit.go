@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"strings"
 	"time"
 
@@ -14,6 +13,7 @@ import (
 	"github.com/active-cluster-sync/active-cluster-sync/internal/manifest"
 	"github.com/active-cluster-sync/active-cluster-sync/internal/repo"
 	"github.com/active-cluster-sync/active-cluster-sync/internal/secrets"
+	"github.com/active-cluster-sync/active-cluster-sync/internal/terms"
 	"github.com/active-cluster-sync/active-cluster-sync/internal/tree"
 	"github.com/active-cluster-sync/active-cluster-sync/workflows"
 )
@@ -87,52 +87,18 @@ func (a *Activities) push(ctx context.Context, v *view, repository *repo.Reposit
 	}, nil
 }
 
-// mayPush tells whether the content of the tip may be overwritten: it is this cluster's by its marker, or
-// continues what this enrolment pushed, or there is nothing in it that anybody could miss.
+// mayPush tells whether the content of the tip may be overwritten.
 func mayPush(ctx context.Context, repository *repo.Repository, tip plumbing.Hash, in workflows.CommitInput) error {
-	content, err := repository.ReadFile(tip, manifest.MarkerFile)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
+	var pushed plumbing.Hash
+	if strings.HasPrefix(in.Settled.Scope, string(workflows.Push)) {
+		pushed = plumbing.NewHash(in.Settled.Revision)
 	}
-	if err == nil {
-		return checkMarker(content, in.Config)
+	err := terms.MayPush(ctx, repository, in.Config, tip, pushed)
+	var refusal *terms.Refusal
+	if errors.As(err, &refusal) {
+		return lasting(refusal.Reason, refusal.Message)
 	}
-	if in.Settled.Revision != "" && strings.HasPrefix(in.Settled.Scope, string(workflows.Push)) {
-		continues, err := repository.Descends(ctx, tip, plumbing.NewHash(in.Settled.Revision))
-		if err != nil || continues {
-			return err
-		}
-	}
-	occupied, err := repository.Occupied(tip)
-	if err != nil || len(occupied) == 0 {
-		return err
-	}
-	return lasting(workflows.RepositoryNotEmpty, fmt.Sprintf(
-		"branch %s of %s, path %s, already holds %s: the first push needs an empty place and was canceled, nothing was written; use another branch or --path, or empty this one",
-		in.Config.Branch, in.Config.Repository, in.Config.Path, listed(occupied)))
-}
-
-func checkMarker(content []byte, config workflows.Config) error {
-	found, err := manifest.ParseMarker(content)
-	if err != nil {
-		return lasting(workflows.PathOwned, fmt.Sprintf("%s on branch %s can't be relied on (%v): restore it from the history of the branch, or upgrade the worker",
-			manifest.MarkerFile, config.Branch, err))
-	}
-	if found.UID != config.ClusterUID {
-		return lasting(workflows.PathOwned, fmt.Sprintf(
-			"path %s of branch %s belongs to cluster %q (UID %s): push to another branch or --path",
-			config.Path, config.Branch, found.Cluster, found.UID))
-	}
-	return nil
-}
-
-// listed names the first few of some paths.
-func listed(paths []string) string {
-	const shown = 3
-	if len(paths) <= shown {
-		return strings.Join(paths, ", ")
-	}
-	return fmt.Sprintf("%s and %d more", strings.Join(paths[:shown], ", "), len(paths)-shown)
+	return err
 }
 
 // summarise counts what changed, files that aren't objects left out.

@@ -13,11 +13,9 @@ import (
 	"github.com/active-cluster-sync/active-cluster-sync/internal/kube"
 	"github.com/active-cluster-sync/active-cluster-sync/internal/repo"
 	"github.com/active-cluster-sync/active-cluster-sync/internal/secrets/agekey"
+	"github.com/active-cluster-sync/active-cluster-sync/internal/terms"
 	"github.com/active-cluster-sync/active-cluster-sync/workflows"
 )
-
-// defaultUsername suits the hosts that take a personal access token with any user name.
-const defaultUsername = "git"
 
 // Credentials are what a cluster gives the sync to work with: the token for Git and the age keys for
 // Secrets. They are read at each use, so that a rotation needs no restart.
@@ -36,7 +34,7 @@ type Credentials struct {
 func CredentialsFromCluster(secret *kube.SecretWatch) *Credentials {
 	return &Credentials{read: func(ctx context.Context) (map[string][]byte, string, error) {
 		data, err := secret.Get(ctx)
-		return data, fmt.Sprintf("Secret %s/%s", workflows.CredentialsNamespace, workflows.CredentialsSecret), err
+		return data, terms.SecretOrigin, err
 	}}
 }
 
@@ -71,22 +69,8 @@ func (c *Credentials) Git(ctx context.Context) (repo.Credentials, error) {
 	if err != nil {
 		return repo.Credentials{}, err
 	}
-	git := repo.Credentials{
-		Username: string(bytes.TrimSpace(data[workflows.UsernameKey])),
-		Password: string(bytes.TrimSpace(data[workflows.PasswordKey])),
-		CA:       data[workflows.CAKey],
-	}
-	if git.Password == "" {
-		return git, fmt.Errorf("%w: %s holds no %q: give the token with `starter enroll --pat-file`", kube.ErrNoCredentials, origin, workflows.PasswordKey)
-	}
-	if git.Username == "" {
-		git.Username = defaultUsername
-	}
-	return git, nil
+	return terms.GitCredentials(data, origin)
 }
-
-// errUnusableKeys: there are age keys, and they can't be read.
-var errUnusableKeys = errors.New("the age keys can't be used, so Secrets are left alone")
 
 // Keys returns the current age keys; none where there are none.
 func (c *Credentials) Keys(ctx context.Context) (agekey.Keys, error) {
@@ -103,10 +87,7 @@ func (c *Credentials) Keys(ctx context.Context) (agekey.Keys, error) {
 	last := &c.parsed
 	if !bytes.Equal(last.identities, identities) || !bytes.Equal(last.recipients, recipients) {
 		last.identities, last.recipients = bytes.Clone(identities), bytes.Clone(recipients)
-		last.keys, last.err = agekey.Parse(identities, recipients)
+		last.keys, last.err = terms.AgeKeys(data, origin)
 	}
-	if last.err != nil {
-		return agekey.Keys{}, fmt.Errorf("%w: %s: %w", errUnusableKeys, origin, last.err)
-	}
-	return last.keys, nil
+	return last.keys, last.err
 }

@@ -7,10 +7,8 @@ import (
 	"slices"
 
 	"github.com/go-git/go-git/v5/plumbing"
-	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/active-cluster-sync/active-cluster-sync/internal/kube"
-	"github.com/active-cluster-sync/active-cluster-sync/internal/manifest"
 	"github.com/active-cluster-sync/active-cluster-sync/internal/plan"
 	"github.com/active-cluster-sync/active-cluster-sync/internal/repo"
 	"github.com/active-cluster-sync/active-cluster-sync/workflows"
@@ -71,32 +69,21 @@ func (r *application) gone(ctx context.Context, repository *repo.Repository, bef
 	if err := repository.Fetch(ctx, r.revision); err != nil {
 		return nil, false, err
 	}
-	changes, err := repository.Changes(before, r.revision)
+	gone, unread, err := r.pulled.desired.Gone(before, r.index)
 	if err != nil {
 		return nil, false, err
 	}
-	for _, change := range changes {
-		if !r.pulled.desired.Reads(change.Path) {
-			r.Logger.Warn("deletions wait until a file can be read", "cluster", r.Cluster, "file", change.Path)
-			return nil, false, nil
+	if unread != "" {
+		if r.pulled.desired.PassesOver(unread) {
+			r.doubt(unread)
+		} else {
+			r.Logger.Warn("deletions wait until a file can be read", "cluster", r.Cluster, "file", unread)
 		}
-		if change.From.IsZero() {
-			continue
-		}
-		content, err := repository.Read(change.From)
-		if err != nil {
-			continue // it could not be applied either
-		}
-		documents, _ := manifest.Decode(change.Path, content) // what an object is stands in clear
-		if len(documents) > 0 && r.pulled.desired.PassesOver(change.Path) {
-			r.doubt(change.Path)
-			return nil, false, nil
-		}
-		for _, doc := range documents {
-			if path, ok := r.applied(doc); ok {
-				paths = append(paths, path)
-			}
-		}
+		return nil, false, nil
+	}
+	for _, g := range gone {
+		r.removed[g.Path] = g.Resource
+		paths = append(paths, g.Path)
 	}
 	return paths, true, nil
 }
@@ -114,20 +101,6 @@ func (r *application) lose(revision plumbing.Hash, err error) {
 	const message = "this earlier revision can't be had any more, so nothing is deleted on its account: delete by hand what is left of it in the cluster"
 	r.lost = append(r.lost, workflows.Failure{Object: "revision " + revision.String(), Message: message})
 	r.Logger.Warn(message, "cluster", r.Cluster, "revision", revision.String(), "error", err.Error())
-}
-
-// applied is the canonical path of a document of an earlier revision that was applied on its account and
-// that no file declares now.
-func (r *application) applied(doc manifest.Document) (string, bool) {
-	id := manifest.IDOf(doc.Object)
-	resource, ok := r.index.Resolve(schema.GroupKind{Group: id.Group, Kind: id.Kind})
-	if !ok || r.pulled.desired.Normalise(resource, doc.Object) != "" {
-		return "", false
-	}
-	id = manifest.IDOf(doc.Object)
-	path := manifest.Path(resource, id.Namespace, id.Name)
-	r.removed[path] = resource
-	return path, !r.pulled.desired.Declares(path) && !r.Scope.Ignores(path)
 }
 
 // delete carries out deletions, stage by stage. It is finished when none of them failed.

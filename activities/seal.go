@@ -173,22 +173,14 @@ func (s *sealing) inGit(c tree.Change) (plumbing.Hash, bool) {
 		return hash, false
 	}
 	file, err := s.repository.Read(hash)
-	if err != nil || !secrets.SealedFor(s.Keys, file) {
-		return hash, false
-	}
-	plaintext, err := secrets.Open(s.Keys, file)
-	if err != nil {
-		return hash, false
-	}
-	content, ok := canonical(plaintext)
-	return hash, ok && s.SecretHash(content) == c.To
+	return hash, err == nil && s.Holds(file, c.To)
 }
 
 // encrypt makes a new file, and sees to it that what can be read from it is what was put in. A Secret for
 // which that fails keeps the file that it has, and holds up nothing else.
 func (s *sealing) encrypt(path string, plaintext []byte) {
 	file, err := secrets.Seal(s.Keys, plaintext, func(readable []byte) error {
-		if content, ok := canonical(readable); !ok || !bytes.Equal(content, plaintext) {
+		if content, ok := manifest.Canonical(readable); !ok || !bytes.Equal(content, plaintext) {
 			return errors.New("what sops reads from it isn't what was encrypted")
 		}
 		return nil
@@ -204,16 +196,6 @@ func (s *sealing) encrypt(path string, plaintext []byte) {
 	}
 	s.content[path] = file
 	s.tree.Put(path, manifest.Hash(file))
-}
-
-// canonical is the one object of a file, as the index would write it.
-func canonical(file []byte) ([]byte, bool) {
-	documents, problems := manifest.Decode("", file)
-	if len(documents) != 1 || len(problems) > 0 {
-		return nil, false
-	}
-	content, err := manifest.Encode(documents[0].Object)
-	return content, err == nil
 }
 
 // contents answers for the files that are to be pushed.

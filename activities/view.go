@@ -9,6 +9,8 @@ import (
 	"github.com/active-cluster-sync/active-cluster-sync/internal/kube"
 	"github.com/active-cluster-sync/active-cluster-sync/internal/manifest"
 	"github.com/active-cluster-sync/active-cluster-sync/internal/secrets"
+	"github.com/active-cluster-sync/active-cluster-sync/internal/secrets/agekey"
+	"github.com/active-cluster-sync/active-cluster-sync/internal/terms"
 	"github.com/active-cluster-sync/active-cluster-sync/internal/tree"
 	"github.com/active-cluster-sync/active-cluster-sync/workflows"
 )
@@ -18,23 +20,21 @@ const kubeSystem = "cluster/namespaces/kube-system.yaml"
 
 // rulesOf brings the enrolment and the cluster's keys together.
 func (a *Activities) rulesOf(ctx context.Context, c workflows.Config) (desired.Rules, error) {
-	selection, err := c.Selection()
-	if err != nil {
-		return desired.Rules{}, lasting(workflows.InvalidConfig, err.Error())
-	}
-	r := desired.Rules{Scope: manifest.Scope{IgnoredNamespaces: c.IgnoredNamespaces}, Selection: selection}
+	var keys agekey.Keys
 	if c.Secrets == workflows.SecretsEncrypt {
-		r.Keys, err = a.Credentials.Keys(ctx)
-		if errors.Is(err, errUnusableKeys) {
+		var err error
+		keys, err = a.Credentials.Keys(ctx)
+		if errors.Is(err, terms.ErrUnusableKeys) {
 			a.Logger.Warn(err.Error(), "cluster", a.Cluster)
 		} else if err != nil {
 			return desired.Rules{}, err
 		}
-		if r.Keys.Empty() && c.Strategy != workflows.Pull {
-			r.Selection.Secrets = manifest.SecretsUnreadable
-		}
 	}
-	return r, nil
+	rules, err := terms.Rules(c, keys)
+	if err != nil {
+		return desired.Rules{}, lasting(workflows.InvalidConfig, err.Error())
+	}
+	return rules, nil
 }
 
 // leftOut is where a state has the objects that don't take part by somebody's choice.
@@ -77,32 +77,12 @@ func (a *Activities) look(ctx context.Context, c workflows.Config, p *progress) 
 	}
 	return &view{
 		Rules: rules, index: index, snapshot: snapshot,
-		live: withoutIgnored(snapshot.Tree, c), left: withoutIgnored(snapshot.Left, c),
+		live: rules.Within(snapshot.Tree), left: rules.Within(snapshot.Left),
 	}, nil
 }
 
-// leaves reports whether a push has to leave a file of Git as it is: because its object isn't looked at, by
-// somebody's choice, or because nobody knows whether it still exists.
-func (v *view) leaves(path string) bool {
-	if v.Scope.Ignores(path) || !v.snapshot.Knows(path) {
-		return true
-	}
-	if location, ok := manifest.ParsePath(path); ok && v.Selection.Excludes(manifest.Resource{Group: location.Group, Name: location.Resource}) {
-		return true
-	}
-	_, left := v.left.Get(path)
-	return left
-}
-
-// withoutIgnored cuts the ignored namespaces and the sync's own out of a tree of canonical paths.
-func withoutIgnored(t tree.Tree, c workflows.Config) tree.Tree {
-	return t.Edit(func(e *tree.Editor) {
-		for _, namespace := range append([]string{workflows.CredentialsNamespace}, c.IgnoredNamespaces...) {
-			e.Remove("namespaces/" + namespace)
-			e.Remove("cluster/namespaces/" + namespace + ".yaml")
-		}
-	})
-}
+// leaves reports whether a push has to leave a file of Git as it is.
+func (v *view) leaves(path string) bool { return v.Leaves(path, v.left, v.snapshot.Knows) }
 
 // checkIdentity refuses a cluster that isn't the enrolled one. The UID comes from the watch, so that
 // another cluster appearing behind the same address is noticed too; without permission to watch

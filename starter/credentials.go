@@ -11,9 +11,6 @@ import (
 	"github.com/active-cluster-sync/active-cluster-sync/workflows"
 )
 
-// defaultUsername suits the Git servers that look at the token only, which most do.
-const defaultUsername = "git"
-
 // credentials are those that the sync will use: what was given, over what the cluster has already.
 func (e *enrolling) credentials() (repo.Credentials, error) {
 	data := e.wanted()

@@ -11,6 +11,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/active-cluster-sync/active-cluster-sync/internal/kube"
+	"github.com/active-cluster-sync/active-cluster-sync/internal/terms"
 	"github.com/active-cluster-sync/active-cluster-sync/workflows"
 )
 
@@ -45,7 +46,7 @@ beside the Git credentials. A standby needs the same identity, or to be a recipi
 			&cli.DurationFlag{Name: "interval", Usage: "`TIME` between two looks at both sides", Value: workflows.DefaultInterval},
 			&cli.StringFlag{Name: "pat-file", Usage: "`FILE` that holds the access token for the repository"},
 			&cli.BoolFlag{Name: "pat-stdin", Usage: "read the access token from standard input; on a terminal, ask for it"},
-			&cli.StringFlag{Name: "username", Usage: "`NAME` to send with the token; GitHub, GitLab, Gitea and Azure DevOps take any, Bitbucket wants x-token-auth", Value: defaultUsername},
+			&cli.StringFlag{Name: "username", Usage: "`NAME` to send with the token; GitHub, GitLab, Gitea and Azure DevOps take any, Bitbucket wants x-token-auth", Value: terms.DefaultUsername},
 			&cli.StringFlag{Name: "ca-file", Usage: "`FILE` with the certificates (PEM) of the Git server's authority, where the system doesn't know it"},
 			&cli.StringFlag{Name: "secrets", Usage: "`POLICY` for Secrets: encrypt (SOPS with age), exclude (leave them alone) or plaintext", Value: string(workflows.DefaultSecrets)},
 			&cli.StringFlag{Name: "age-key-file", Usage: "`FILE` with the age identity that encrypts and decrypts Secrets (default: the one that the cluster has, or a new one)"},

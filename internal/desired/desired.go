@@ -57,7 +57,9 @@ type document struct {
 	hash     plumbing.Hash
 	excluded string // why it isn't synced; empty if it is
 	sealed   string // why it can't be decrypted; empty if it can, or needn't be
-	targets  []manifest.ID
+	// encrypted: it is so in Git.
+	encrypted bool
+	targets   []manifest.ID
 }
 
 // place is where an object is declared.
@@ -145,6 +147,8 @@ func (d *State) PassesOver(file string) bool {
 type Origin struct {
 	File        string
 	Line, Index int
+	// Encrypted: the file holds it encrypted.
+	Encrypted bool
 }
 
 // Origin finds an object; false where no document declares it.
@@ -153,7 +157,8 @@ func (d *State) Origin(path string) (Origin, bool) {
 	if len(places) == 0 {
 		return Origin{}, false
 	}
-	return Origin{places[0].file, d.document(places[0]).line, places[0].index}, true
+	doc := d.document(places[0])
+	return Origin{places[0].file, doc.line, places[0].index, doc.encrypted}, true
 }
 
 // changes lists the files that differ from the revision that the state is at: all of them at first.
@@ -187,7 +192,7 @@ func (d *State) read(path string, blob plumbing.Hash, kinds Kinds, rescaled map[
 	told := slices.DeleteFunc(slices.Clone(problems), func(p manifest.Problem) bool { return p.Foreign })
 	f := &file{blob: blob, problems: told, foreign: len(told) < len(problems)}
 	for _, doc := range documents {
-		entry := document{id: manifest.IDOf(doc.Object), line: doc.Line}
+		entry := document{id: manifest.IDOf(doc.Object), line: doc.Line, encrypted: doc.Sealed}
 		for _, target := range manifest.ScaleTargets(doc.Object) {
 			target.Namespace = cmp.Or(target.Namespace, defaultNamespace)
 			entry.targets = append(entry.targets, target)
@@ -218,7 +223,7 @@ func (d *State) decode(path string, blob plumbing.Hash) (documents []manifest.Do
 	opened, problems := manifest.Decode(path, plaintext)
 	if len(opened) == len(documents) {
 		for i := range opened {
-			opened[i].Line = documents[i].Line // decryption writes the file anew
+			opened[i].Line, opened[i].Sealed = documents[i].Line, documents[i].Sealed // decryption writes the file anew
 		}
 	}
 	return opened, "", problems

@@ -31,6 +31,16 @@ func Encode(obj map[string]any) ([]byte, error) {
 	return out, nil
 }
 
+// Canonical is the content of a file that holds one object, as Encode writes it; false for any other file.
+func Canonical(file []byte) ([]byte, bool) {
+	documents, problems := Decode("", file)
+	if len(documents) != 1 || len(problems) > 0 {
+		return nil, false
+	}
+	content, err := Encode(documents[0].Object)
+	return content, err == nil
+}
+
 // Hash is the hash that Git gives to a file with this content.
 func Hash(yaml []byte) plumbing.Hash {
 	return plumbing.ComputeHash(plumbing.BlobObject, yaml)
