@@ -1,6 +1,7 @@
 package kube
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"maps"
@@ -56,7 +57,11 @@ func (w *writer) create(ctx context.Context, t target) (Written, error) {
 	if err != nil {
 		return Written{}, err
 	}
-	hash, err := w.after(ctx, t, now)
+	if w.dryRun != nil {
+		after, err := t.file(now)
+		return Written{Action: Created, Hash: w.index.hash(t.kind, after), After: after}, err
+	}
+	hash, err := w.settle(ctx, t, now)
 	return Written{Action: Created, Hash: hash}, err
 }
 
@@ -131,14 +136,6 @@ func (t target) read(ctx context.Context) (*unstructured.Unstructured, error) {
 	return live, err
 }
 
-// after is the hash of what a request answered with.
-func (w *writer) after(ctx context.Context, t target, now *unstructured.Unstructured) (plumbing.Hash, error) {
-	if w.dryRun != nil {
-		return w.hash(t, now)
-	}
-	return w.settle(ctx, t, now)
-}
-
 // settle tells the index how an object is now, and returns its hash in the index's version. It consumes
 // the object.
 func (w *writer) settle(ctx context.Context, t target, now *unstructured.Unstructured) (plumbing.Hash, error) {
@@ -156,31 +153,28 @@ func (w *writer) settle(ctx context.Context, t target, now *unstructured.Unstruc
 
 // compare tells whether a dry run would change anything.
 func (w *writer) compare(ctx context.Context, t target, live, now *unstructured.Unstructured) (Written, error) {
-	before, err := w.hash(t, live)
+	before, err := t.file(live)
 	if err != nil {
 		return Written{}, err
 	}
-	after, err := w.hash(t, now)
+	after, err := t.file(now)
 	if err != nil {
 		return Written{}, err
 	}
-	if before != after {
-		return Written{Action: Updated, Hash: after}, nil
+	hash := w.index.hash(t.kind, after)
+	if !bytes.Equal(before, after) {
+		return Written{Action: Updated, Hash: hash, Before: before, After: after}, nil
 	}
 	if t.kind == t.indexed {
-		return Written{Action: Unchanged, Hash: after}, nil
+		return Written{Action: Unchanged, Hash: hash}, nil
 	}
-	hash, err := w.settle(ctx, t, live)
+	hash, err = w.settle(ctx, t, live)
 	return Written{Action: Unchanged, Hash: hash}, err
 }
 
-// hash is that of an object's file. It consumes the object.
-func (w *writer) hash(t target, u *unstructured.Unstructured) (plumbing.Hash, error) {
-	yaml, err := encode(t.kind, u.Object, manifest.Surroundings{Scaled: t.scaled})
-	if err != nil {
-		return plumbing.ZeroHash, err
-	}
-	return w.index.hash(t.kind, yaml), nil
+// file is the content of an object's file. It consumes the object.
+func (t target) file(u *unstructured.Unstructured) ([]byte, error) {
+	return encode(t.kind, u.Object, manifest.Surroundings{Scaled: t.scaled})
 }
 
 func waitsFor(live *unstructured.Unstructured) string {

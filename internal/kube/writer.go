@@ -51,12 +51,16 @@ type Written struct {
 	// object is gone, or is in no tree.
 	Hash plumbing.Hash
 	Err  error // when it failed
+	// Before and After are the object's normalised YAML as it is and as it would become, in the version that is
+	// written. Only a dry run that creates or updates has them.
+	Before, After []byte
 }
 
 // ApplyOptions says how Apply works.
 type ApplyOptions struct {
 	Parallel int                   // how many writes at a time; 0 means 16
 	Progress func(done, total int) // called after each write, one call at a time; may be nil
+	DryRun   bool                  // as DryRun does
 }
 
 const defaultParallel = 16
@@ -67,6 +71,9 @@ const defaultParallel = 16
 // is in them.
 func (x *Index) Apply(ctx context.Context, writes []Write, o ApplyOptions) []Written {
 	w := &writer{index: x}
+	if o.DryRun {
+		w.dryRun = dryRun
+	}
 	results := make([]Written, len(writes))
 	var mu sync.Mutex
 	done := 0
@@ -90,11 +97,13 @@ func (x *Index) Apply(ctx context.Context, writes []Write, o ApplyOptions) []Wri
 }
 
 // DryRun tells what Apply would do with one write, by having the API server do all but store it. The hash
-// is that of the object as it would become; Unchanged says that live and wanted are equivalent.
+// and the content are those of the object as it would become; Unchanged says that live and wanted are
+// equivalent.
 func (x *Index) DryRun(ctx context.Context, write Write) Written {
-	w := &writer{index: x, dryRun: []string{metav1.DryRunAll}}
-	return w.do(ctx, write)
+	return x.Apply(ctx, []Write{write}, ApplyOptions{DryRun: true})[0]
 }
+
+var dryRun = []string{metav1.DryRunAll}
 
 // writer is one run of writes.
 type writer struct {

@@ -285,8 +285,13 @@ func TestDryRunFindsEquivalenceAndStoresNothing(t *testing.T) {
 	other := index.DryRun(t.Context(), wanted(t, index, deployment(ns, "cart", 3)))
 	require.Equal(t, kube.Updated, other.Action)
 	require.NotEqual(t, live.Hash, other.Hash)
+	require.Equal(t, live.Hash, manifest.Hash(other.Before))
+	require.Equal(t, other.Hash, manifest.Hash(other.After))
+	require.Equal(t, string(other.After), strings.Replace(string(other.Before), "replicas: 2", "replicas: 3", 1))
 	fresh := index.DryRun(t.Context(), wanted(t, index, deployment(ns, "fresh", 3)))
 	require.Equal(t, kube.Created, fresh.Action)
+	require.Empty(t, fresh.Before)
+	require.Contains(t, string(fresh.After), "revisionHistoryLimit: 10", "with what the API server fills in")
 
 	require.Equal(t, u.GetGeneration(), read(t, u).GetGeneration())
 	_, err := of(u).Get(t.Context(), "fresh", metav1.GetOptions{})

@@ -77,8 +77,8 @@ func history(commits storer.EncodedObjectStorer, revision, ancestor plumbing.Has
 	return false, whole
 }
 
-// fetchHistory gets the commits that a revision has and an ancestor doesn't. They don't go into the
-// store, where a commit stands for all that belongs to it.
+// fetchHistory gets the commits that a revision has and an ancestor doesn't; all where that is zero. They
+// don't go into the store, where a commit stands for all that belongs to it.
 func (r *Repository) fetchHistory(ctx context.Context, revision, ancestor plumbing.Hash) (*memory.Storage, error) {
 	x, err := r.remote.exchange(ctx)
 	if err != nil {
@@ -91,7 +91,9 @@ func (r *Repository) fetchHistory(ctx context.Context, revision, ancestor plumbi
 	}
 	req := packp.NewUploadPackRequestFromCapabilities(refs.Capabilities)
 	req.Wants = []plumbing.Hash{revision}
-	req.Haves = []plumbing.Hash{ancestor}
+	if !ancestor.IsZero() {
+		req.Haves = []plumbing.Hash{ancestor}
+	}
 	req.Filter = packp.FilterTreeDepth(0)
 	pack, err := x.openPack(s, req, refs.Capabilities, maxHistory)
 	var refused *packRefusal
@@ -100,6 +102,10 @@ func (r *Repository) fetchHistory(ctx context.Context, revision, ancestor plumbi
 	}
 	if err != nil {
 		return nil, err
+	}
+	if pack.objects > maxHistory {
+		x.abandon()
+		return nil, fmt.Errorf("%w: it would be %d objects", errTooFar, pack.objects)
 	}
 	commits := memory.NewStorage()
 	if pack.objects == 0 {
