@@ -7,6 +7,7 @@ import (
 
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/workflow"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
 // ClusterSync keeps one cluster and one branch in step until it is canceled. It is started with a State
@@ -41,7 +42,8 @@ type clusterSync struct {
 
 	wake    bool // a message asks for a tick now
 	ticking bool
-	leaving bool // the run is about to continue as new
+	leaving bool      // the run is about to continue as new
+	began   time.Time // the tick
 	took    time.Duration
 	signals []signal
 	// interrupt cancels the running tick.
@@ -52,7 +54,7 @@ type clusterSync struct {
 
 // tick compares the two sides once and makes them agree in the direction of the strategy.
 func (s *clusterSync) tick(ctx workflow.Context) {
-	began := workflow.Now(ctx)
+	s.began = workflow.Now(ctx)
 	ctx, s.interrupt = workflow.WithCancel(ctx)
 	s.ticking = true
 	err := s.sync(ctx, s.state.Config)
@@ -63,7 +65,7 @@ func (s *clusterSync) tick(ctx workflow.Context) {
 	s.interrupt = func() {}
 	s.ticking = false
 	s.state.Ticks++
-	s.took = workflow.Now(ctx).Sub(began)
+	s.took = workflow.Now(ctx).Sub(s.began)
 }
 
 // sync is the work of a tick under the configuration that it began with. Messages may change the state
@@ -112,7 +114,10 @@ func (s *clusterSync) push(ctx workflow.Context, config Config, revision string)
 	s.state.saw(result.Revision)
 	s.state.Tracked = []string{result.Revision}
 	s.state.settle(now, Settled{Revision: result.Revision, Tree: result.Tree, Scope: config.Scope()})
-	s.state.record(Record{Time: now, Direction: Push, Revision: result.Revision, Changes: result.Changes})
+	s.state.record(Record{
+		Time: now, Direction: Push, Revision: result.Revision, Changes: result.Changes,
+		Duration: metav1.Duration{Duration: now.Sub(s.began)}, Failed: result.FailedCount,
+	})
 	return nil
 }
 
@@ -133,7 +138,10 @@ func (s *clusterSync) pull(ctx workflow.Context, config Config, revision string)
 	now := workflow.Now(ctx)
 	s.state.applied(now, result)
 	s.state.settle(now, Settled{Revision: revision, Tree: result.Tree, Scope: config.Scope()})
-	s.state.record(Record{Time: now, Direction: Pull, Revision: revision, Changes: result.Changes})
+	s.state.record(Record{
+		Time: now, Direction: Pull, Revision: revision, Changes: result.Changes,
+		Duration: metav1.Duration{Duration: now.Sub(s.began)}, Failed: result.FailedCount,
+	})
 	return nil
 }
 
@@ -146,6 +154,7 @@ func (s *clusterSync) failed(ctx workflow.Context, err error) {
 		s.wake = true
 		return
 	}
+	s.state.recordProblem(workflow.Now(ctx))
 	workflow.GetLogger(ctx).Warn("Tick failed", "reason", s.state.Problem.Reason, "message", s.state.Problem.Message)
 }
 

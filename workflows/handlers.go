@@ -14,6 +14,11 @@ func (s *clusterSync) registerMessages(ctx workflow.Context) error {
 		workflow.QueryHandlerOptions{Description: descriptions[StatusQuery]}); err != nil {
 		return err
 	}
+	if err := workflow.SetQueryHandlerWithOptions(ctx, HistoryQuery,
+		func() ([]Record, error) { return nonNil(s.state.Recent), nil },
+		workflow.QueryHandlerOptions{Description: descriptions[HistoryQuery]}); err != nil {
+		return err
+	}
 	return errors.Join(
 		handle(ctx, s, SetStrategyMessage, s.validateStrategy, s.setStrategy),
 		handle(ctx, s, SetIgnoredNamespacesMessage, s.validateNamespaces, s.setIgnoredNamespaces),

@@ -14,6 +14,10 @@ const (
 // StatusQuery answers with a Status.
 const StatusQuery = "status"
 
+// HistoryQuery answers with a list of Record, newest first: the last syncs that changed something, and those
+// that could not do their work.
+const HistoryQuery = "history"
+
 // SetStrategy is the argument of set-strategy.
 type SetStrategy struct {
 	Strategy Strategy `json:"strategy"`
@@ -38,5 +42,6 @@ var descriptions = map[string]string{
 	PauseMessage:                "Stop syncing until resume, keeping everything as it is.",
 	ResumeMessage:               "Go on syncing after pause.",
 	ApproveMessage:              `Carry out the deletions that wait for approval. Argument: {"digest": "…"}, the one that status shows under pending`,
+	HistoryQuery:                "The last syncs that changed something or could not do their work, newest first.",
 	StatusQuery:                 "Strategy, state with reason, revision, lag, objects, failures and the last syncs.",
 }

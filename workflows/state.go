@@ -44,7 +44,8 @@ type State struct {
 	Approved    string         `json:"approved,omitempty"`
 	Objects     int            `json:"objects,omitempty"`
 	Excluded    map[string]int `json:"excluded,omitempty"`
-	Recent      []Record       `json:"recent,omitempty"`
+	// Recent are the last syncs that are worth to be remembered, newest first.
+	Recent []Record `json:"recent,omitempty"`
 }
 
 // Problem is an error as the status shows it.
@@ -164,12 +165,51 @@ func (s *State) record(r Record) {
 		return
 	}
 	r.Changes.Objects = r.Changes.Objects[:min(len(r.Changes.Objects), maxRecordObjects)]
+	r.Duration.Duration = r.Duration.Round(time.Millisecond)
+	s.remember(r)
+}
+
+func (s *State) remember(r Record) {
 	s.Recent = slices.Insert(s.Recent, 0, r)
 	s.Recent = s.Recent[:min(len(s.Recent), maxRecords)]
 }
 
-// maxRecordObjects keeps ten records far below what a payload may hold.
+// maxRecordObjects is how many objects of a sync are remembered by name.
 const maxRecordObjects = 10
+
+// recordProblem remembers a sync that could not do its work. Since the last one that changed something, the
+// same problem is one record: a Git host that is down for a night must not push everything else out.
+func (s *State) recordProblem(now time.Time) {
+	problem := *s.Problem
+	problem.Message = problem.Message[:min(len(problem.Message), maxRecordMessage)]
+	problem.Message = strings.ToValidUTF8(problem.Message, "")
+	for i := range s.Recent {
+		r := &s.Recent[i]
+		if r.Problem == nil {
+			break
+		}
+		if r.Problem.Reason == problem.Reason && r.Direction == s.Config.Strategy {
+			r.Problem, r.Last = &problem, &now
+			r.Times++
+			return
+		}
+	}
+	s.remember(Record{Time: now, Direction: s.Config.Strategy, Problem: &problem, Times: 1})
+}
+
+// maxRecordMessage bounds the words of a problem that are remembered, in bytes.
+const maxRecordMessage = 300
+
+// changed are the last syncs that changed something.
+func (s *State) changed() []Record {
+	records := []Record{}
+	for _, r := range s.Recent {
+		if r.Problem == nil && len(records) < maxRecent {
+			records = append(records, r)
+		}
+	}
+	return records
+}
 
 // fail notes why the tick could not do its work.
 func (s *State) fail(err error) {
@@ -279,7 +319,8 @@ func (s *State) status(now time.Time) Status {
 		Pending:           s.Pending,
 		Excluded:          s.Excluded,
 		Ticks:             s.Ticks,
-		Recent:            nonNil(s.Recent),
+		Recent:            s.changed(),
+		Tracked:           s.Tracked,
 		BranchEvent:       s.BranchEvent,
 	}
 	if s.BehindSince != nil && s.running() {

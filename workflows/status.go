@@ -1,6 +1,10 @@
 package workflows
 
-import "time"
+import (
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
 
 // SyncState is the first thing that an operator reads.
 type SyncState string
@@ -51,8 +55,10 @@ type Status struct {
 	Excluded map[string]int `json:"excluded"`
 	// Ticks counts the rounds of the sync since enrolment.
 	Ticks int64 `json:"ticks"`
-	// Recent are the last syncs that changed something, newest first.
+	// Recent are the last syncs that changed something, newest first; the query "history" has more.
 	Recent []Record `json:"recent"`
+	// Tracked are the revisions whose objects Git has put into the cluster and that may have to go again.
+	Tracked []string `json:"tracked,omitempty"`
 	// BranchEvent is the last thing that somebody else did to the branch, but for new commits under pull.
 	BranchEvent *BranchEvent `json:"branchEvent,omitempty"`
 }
@@ -99,16 +105,38 @@ type Changes struct {
 // Total is the number of changed objects.
 func (c Changes) Total() int { return c.Added + c.Updated + c.Deleted }
 
-// Record is one sync that changed something.
+// Record is one sync that changed something, or one that could not do its work and its repetitions.
 type Record struct {
+	// Time is when it ended; of repetitions, when the first one did.
 	Time      time.Time `json:"time"`
 	Direction Strategy  `json:"direction"`
-	Revision  string    `json:"revision"`
-	Changes   Changes   `json:"changes"`
+	// Revision is what both sides agreed on then; empty for a sync that could not do its work.
+	Revision string  `json:"revision"`
+	Changes  Changes `json:"changes"`
+	// Duration is from the look at both sides to the end.
+	Duration metav1.Duration `json:"duration,omitzero"`
+	// Failed is how many objects could not be synced.
+	Failed int `json:"failed,omitempty"`
+	// Problem is why a sync could not do its work at all, with its Times in a row and the Last of them.
+	Problem *Problem   `json:"problem,omitempty"`
+	Times   int        `json:"times,omitempty"`
+	Last    *time.Time `json:"last,omitempty"`
+}
+
+// Until is when it ended the last time.
+func (r Record) Until() time.Time {
+	if r.Last != nil {
+		return *r.Last
+	}
+	return r.Time
 }
 
 // MaxListed bounds every list in a payload; a count beside it tells the whole number.
 const MaxListed = 100
 
-// maxRecords is how many syncs the status remembers.
-const maxRecords = 10
+// maxRecords is how many syncs are remembered. With maxRecordObjects names each, they are some 200 KB at the
+// very most, and 20 KB usually; a payload may hold 2 MB.
+const maxRecords = 50
+
+// maxRecent is how many of them the status shows: it is the answer to each update, and so in the history.
+const maxRecent = 10
