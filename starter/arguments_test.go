@@ -42,7 +42,7 @@ func TestWrongUsageIsOneSentenceAndStatusTwo(t *testing.T) {
 	t.Setenv("TEMPORAL_ADDRESS", "127.0.0.1:1")
 	for _, test := range []struct{ line, want string }{
 		{"enrol primary", `unknown command "enrol": Did you mean "enroll"? See starter --help`},
-		{"history primary", "unknown command"},
+		{"histories primary", "unknown command"},
 		{"enroll primary --repo http://git.example/a.git --nonsense", "unknown flag --nonsense: see starter enroll --help"},
 		{"status primary -x", "unknown flag -x: see starter status --help"},
 		{"--nonsense", "unknown flag --nonsense: see starter --help"},
@@ -73,6 +73,12 @@ func TestWrongUsageIsOneSentenceAndStatusTwo(t *testing.T) {
 		{"set-ignored-namespaces primary --remove b --add b", "namespace b can't be added and removed at once"},
 		{"set-ignored-namespaces primary a_b", "is not a namespace"},
 		{"sync primary --timeout 0s", "the value of --timeout must be above zero"},
+		{"history primary -n 0", "the value of --number must be above zero"},
+		{"history primary -n some", "the value of flag -n is not valid: see starter history --help"},
+		{"diff primary --as none", "strategy none does nothing: preview pull or push"},
+		{"diff primary --as push-pull", "strategy push-pull is not available in this version"},
+		{"diff primary --against main~1", "--against takes the hash of a commit, or the first 4 or more digits of one"},
+		{"diff primary --against abc", "--against takes the hash of a commit, or the first 4 or more digits of one"},
 		{"unenroll primary", "unenroll needs --yes when nobody can be asked"},
 	} {
 		t.Run(test.line, func(t *testing.T) {
@@ -125,6 +131,7 @@ func TestCompletionOffersCommandsFlagsAndStrategies(t *testing.T) {
 		{"-", "--version", "set-strategy"},
 		{"status -", "--watch", "--repo"},
 		{"enroll primary --repo URL --p", "--pat-file", "--watch"},
+		{"diff primary --", "--against", "--watch"},
 		{"set-strategy primary", "push", "--output"},
 		{"status", "", "--watch"},
 	} {

@@ -155,15 +155,20 @@ func listed(paths []string) string {
 	return strings.Join(names, ", ")
 }
 
-// withRepository opens the repository with a cache that is gone afterwards.
+// withRepository opens the repository of the enrolment.
 func (e *enrolling) withRepository(credentials repo.Credentials, use func(*repo.Repository) error) error {
+	return withRepository(e.config, credentials, use)
+}
+
+// withRepository opens a repository with a cache that is gone afterwards.
+func withRepository(config workflows.Config, credentials repo.Credentials, use func(*repo.Repository) error) error {
 	dir, err := os.MkdirTemp("", "starter-")
 	if err != nil {
 		return fmt.Errorf("no temporary folder can be made: %w", err)
 	}
 	defer os.RemoveAll(dir)
 	r, err := repo.Open(repo.Options{
-		URL: e.config.Repository, Branch: e.config.Branch, Path: e.config.Path, Dir: dir, Timeout: gitTimeout,
+		URL: config.Repository, Branch: config.Branch, Path: config.Path, Dir: dir, Timeout: gitTimeout,
 		Credentials: func(context.Context) (repo.Credentials, error) { return credentials, nil },
 	})
 	if err != nil {

@@ -53,7 +53,7 @@ func (w *world) awaitState(state workflows.SyncState) {
 
 func TestStatusOfAClusterThatIsNotEnrolled(t *testing.T) {
 	w := newWorld(t)
-	for _, command := range [][]string{{"status"}, {"status", "--watch"}, {"pause"}, {"sync"}, {"sync", "--wait"}, {"approve"}, {"set-ignored-namespaces", "--add", "a"}} {
+	for _, command := range [][]string{{"status"}, {"status", "--watch"}, {"pause"}, {"sync"}, {"sync", "--wait"}, {"approve"}, {"diff"}, {"history"}, {"set-ignored-namespaces", "--add", "a"}} {
 		a := w.run(append(command, w.cluster)...)
 		require.Equal(t, failed, a.code)
 		require.Equal(t, "cluster "+w.cluster+" is not enrolled: enrol it with `starter enroll "+w.cluster+" --repo URL --pat-file FILE`", a.sentence(t))

@@ -42,6 +42,9 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	if ctx.Err() != nil {
 		err = errors.New("interrupted")
 	}
+	if errors.Is(err, errDiffers) {
+		return failed
+	}
 	fmt.Fprintf(stderr, "starter: %s\n", oneLine(err.Error()))
 	if errors.As(err, new(*usageError)) {
 		return misused
@@ -67,7 +70,7 @@ func newApp(t *terminal) *cli.App {
 		OnUsageError:   explainUsage,
 		Action:         withoutCommand,
 		Commands: []*cli.Command{
-			enrollCommand(t), listCommand(t), statusCommand(t),
+			enrollCommand(t), listCommand(t), statusCommand(t), diffCommand(t), historyCommand(t),
 			setStrategyCommand(t), setIgnoredNamespacesCommand(t),
 			syncCommand(t), pauseCommand(t), resumeCommand(t), approveCommand(t),
 			unenrollCommand(t),
@@ -90,6 +93,7 @@ TEMPORAL_TLS_… or a profile of the Temporal configuration file (TEMPORAL_PROFI
 Examples:
   starter enroll primary --repo https://git.example.com/ops/primary.git --strategy push --pat-file token
   starter status primary
+  starter diff standby
   starter set-strategy primary none
   starter list -o json
 

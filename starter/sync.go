@@ -85,9 +85,16 @@ func syncAndWait(ctx context.Context, t *terminal, r *registry, cluster string, 
 	}
 	waiting, stop := context.WithCancel(ctx)
 	shown := make(chan struct{})
+	began := time.Now()
 	go func() {
 		defer close(shown)
-		progress(waiting, t, r, cluster)
+		t.progress(waiting, func() string {
+			line := fmt.Sprintf("waiting for the sync of %s (%s)", cluster, time.Since(began).Round(time.Second))
+			if e, err := r.find(waiting, cluster); err == nil && len(e.activities) > 0 {
+				line += ": " + oneLine(strings.Join(e.activities, ", "))
+			}
+			return line
+		})
 	}()
 	status, err := r.update(ctx, cluster, timeout, workflows.SyncNowMessage)
 	stop()
@@ -106,45 +113,4 @@ func syncAndWait(ctx context.Context, t *terminal, r *registry, cluster string, 
 		return fmt.Errorf("cluster %s is %s (%s): %s", cluster, status.State, status.Reason, status.Message)
 	}
 	return err
-}
-
-const (
-	// quietTime is how long waiting needs no explanation.
-	quietTime = 2 * time.Second
-	// For a person the line is renewed often; a log gets one now and then.
-	progressForTTY  = time.Second
-	progressForPipe = 10 * time.Second
-)
-
-// progress tells, until the context ends, that the sync is still going on, and what it does.
-func progress(ctx context.Context, t *terminal, r *registry, cluster string) {
-	began := time.Now()
-	next := time.NewTimer(quietTime)
-	defer next.Stop()
-	said := false
-	for {
-		select {
-		case <-ctx.Done():
-			if said && t.errTTY {
-				fmt.Fprint(t.err, "\r\x1b[K")
-			}
-			return
-		case <-next.C:
-		}
-		line := fmt.Sprintf("waiting for the sync of %s (%s)", cluster, time.Since(began).Round(time.Second))
-		if e, err := r.find(ctx, cluster); err == nil && len(e.activities) > 0 {
-			line += ": " + oneLine(strings.Join(e.activities, ", "))
-		}
-		if ctx.Err() != nil {
-			continue
-		}
-		if t.errTTY {
-			fmt.Fprintf(t.err, "\r\x1b[K%s", line)
-			next.Reset(progressForTTY)
-		} else {
-			t.note("%s", line)
-			next.Reset(progressForPipe)
-		}
-		said = true
-	}
 }

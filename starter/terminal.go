@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"strings"
+	"time"
 	"unicode"
 
 	"golang.org/x/term"
@@ -51,6 +52,7 @@ const (
 	green  = "32"
 	yellow = "33"
 	red    = "31"
+	cyan   = "36"
 	bold   = "1"
 )
 
@@ -72,6 +74,43 @@ func (t *terminal) mark(colour, sign, name, detail string) {
 		line += ": " + oneLine(detail)
 	}
 	t.note("%s", line)
+}
+
+const (
+	// quietTime is how long waiting needs no explanation.
+	quietTime = 2 * time.Second
+	// For a person the line is renewed often; a log gets one now and then.
+	progressForTTY  = time.Second
+	progressForPipe = 10 * time.Second
+)
+
+// progress tells, until the context ends, that something is still going on: line says what.
+func (t *terminal) progress(ctx context.Context, line func() string) {
+	next := time.NewTimer(quietTime)
+	defer next.Stop()
+	said := false
+	for {
+		select {
+		case <-ctx.Done():
+			if said && t.errTTY {
+				fmt.Fprint(t.err, "\r\x1b[K")
+			}
+			return
+		case <-next.C:
+		}
+		text := line()
+		if ctx.Err() != nil {
+			continue
+		}
+		if t.errTTY {
+			fmt.Fprintf(t.err, "\r\x1b[K%s", text)
+			next.Reset(progressForTTY)
+		} else {
+			t.note("%s", text)
+			next.Reset(progressForPipe)
+		}
+		said = true
+	}
 }
 
 // ask puts a question that only a clear yes answers.
@@ -134,6 +173,16 @@ func oneLine(text string) string {
 		return r
 	}, text)
 	return strings.Join(strings.Fields(text), " ")
+}
+
+// printable is a line of a text from outside as it is, without what would control the terminal.
+func printable(line string) string {
+	return strings.Map(func(r rune) rune {
+		if r == '\t' || unicode.IsPrint(r) {
+			return r
+		}
+		return unicode.ReplacementChar
+	}, line)
 }
 
 // short is a revision as people read it.

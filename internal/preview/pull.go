@@ -1,0 +1,378 @@
+package preview
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/go-git/go-git/v5/plumbing"
+
+	"github.com/active-cluster-sync/active-cluster-sync/internal/desired"
+	"github.com/active-cluster-sync/active-cluster-sync/internal/kube"
+	"github.com/active-cluster-sync/active-cluster-sync/internal/manifest"
+	"github.com/active-cluster-sync/active-cluster-sync/internal/plan"
+	"github.com/active-cluster-sync/active-cluster-sync/internal/repo"
+	"github.com/active-cluster-sync/active-cluster-sync/internal/secrets"
+	"github.com/active-cluster-sync/active-cluster-sync/internal/tree"
+)
+
+// Pull tells what would become of the cluster if the branch were at the revision. What the API server makes of
+// an object that differs, it is asked by a dry run.
+func Pull(ctx context.Context, s Sides) (Preview, error) {
+	p := &pulling{Sides: s, live: s.Rules.Within(s.Snapshot.Tree), kinds: newKinds(s.Index)}
+	for _, step := range []func(context.Context) error{p.readGit, p.readSettled, p.writes, p.deletions} {
+		if err := step(ctx); err != nil {
+			return Preview{}, err
+		}
+	}
+	p.mistakes()
+	p.changes = append(p.changes, unread(s.Snapshot)...)
+	return of(s, p.changes), nil
+}
+
+// pulling is one run of Pull.
+type pulling struct {
+	Sides
+	live  tree.Tree
+	kinds *kinds
+	// wanted is Git at the revision, before is Git when both sides agreed last; nil where that isn't known.
+	wanted, before *desired.State
+	git            tree.Tree
+	changes        []Change
+}
+
+func (p *pulling) readGit(ctx context.Context) (err error) {
+	p.Say("reading revision %s", short(p.Revision))
+	if p.wanted, err = p.read(ctx, p.Revision); err != nil {
+		return err
+	}
+	// Objects of kinds that Git itself brings are no mistakes: a sync writes their definitions first.
+	for path := range p.wanted.Tree().All() {
+		if location, _ := manifest.ParsePath(path); location.ResourceName() == definitions {
+			if _, definition, err := p.wanted.Object(path, p.kinds); err == nil {
+				p.kinds.define(definition)
+			}
+		}
+	}
+	p.wanted.Resolve(p.kinds)
+	p.git = p.Rules.Within(p.wanted.Tree())
+	return nil
+}
+
+// read is what a revision asks for.
+func (p *pulling) read(ctx context.Context, revision plumbing.Hash) (*desired.State, error) {
+	if err := p.Repository.Fetch(ctx, revision); err != nil {
+		return nil, err
+	}
+	state := desired.New(p.Repository, p.Rules)
+	return state, state.Follow(revision, p.kinds)
+}
+
+func (p *pulling) readSettled(ctx context.Context) (err error) {
+	switch p.Settled {
+	case plumbing.ZeroHash:
+		return nil
+	case p.Revision:
+		p.before = p.wanted
+		return nil
+	}
+	p.Say("reading revision %s, which both sides agreed on last", short(p.Settled))
+	if p.before, err = p.read(ctx, p.Settled); errors.Is(err, repo.ErrMoved) {
+		p.before, err = nil, nil // the Git host doesn't hand it out any more
+	}
+	return err
+}
+
+// writes finds the objects that would be written.
+func (p *pulling) writes(ctx context.Context) error {
+	var paths []string
+	for path := range p.git.All() {
+		paths = append(paths, path)
+	}
+	planned, _ := plan.Pull{Git: p.git, Live: p.live, Paths: paths}.Writes()
+	slices.SortFunc(planned, func(a, b plan.Write) int { // the objects of one file together
+		x, _ := p.wanted.Origin(a.Path)
+		y, _ := p.wanted.Origin(b.Path)
+		return cmp.Or(cmp.Compare(x.File, y.File), cmp.Compare(x.Index, y.Index))
+	})
+	tried, err := p.try(ctx, p.wanted, planned)
+	if err != nil {
+		return err
+	}
+	unedited, err := p.unedited(ctx, planned, tried)
+	if err != nil {
+		return err
+	}
+	unconfirmed, err := p.unconfirmed(ctx, planned, tried)
+	if err != nil {
+		return err
+	}
+	for _, w := range planned {
+		outcome := outcome{Written: tried[w.Path], unedited: unedited[w.Path], live: unconfirmed[w.Path]}
+		if c, differs := p.write(w, outcome); differs {
+			p.changes = append(p.changes, c)
+		}
+	}
+	return nil
+}
+
+// outcome is what was found out about one object that isn't as Git says.
+type outcome struct {
+	kube.Written
+	// unedited: the cluster has it as Git was when both sides agreed.
+	unedited bool
+	// live is the object in the cluster, where the API server may not be asked for more.
+	live []byte
+}
+
+// try has the API server say what would become of the objects that a state asks for. An object that can't be
+// tried yet, because its namespace or its kind comes with the same sync, is left out of the answer.
+func (p *pulling) try(ctx context.Context, state *desired.State, planned []plan.Write) (map[string]kube.Written, error) {
+	tried := map[string]kube.Written{}
+	var writes []kube.Write
+	for _, w := range planned {
+		resource, object, err := state.Object(w.Path, p.kinds)
+		if err != nil {
+			tried[w.Path] = kube.Written{Path: w.Path, Action: kube.Failed, Err: err}
+			continue
+		}
+		if p.comesFirst(w.Path, resource) {
+			continue
+		}
+		writes = append(writes, kube.Write{
+			Path: w.Path, Resource: resource, Object: object, Live: w.Live, Scaled: state.IsScaled(manifest.IDOf(object)),
+		})
+	}
+	for _, written := range p.Index.Apply(ctx, writes, kube.ApplyOptions{DryRun: true, Progress: func(done, total int) {
+		p.Say("asking the API server what would become of %d objects, %d done", total, done)
+	}}) {
+		tried[written.Path] = written
+	}
+	return tried, ctx.Err()
+}
+
+// comesFirst reports whether the namespace or the kind of an object is yet to be made by the same sync.
+func (p *pulling) comesFirst(path string, resource manifest.Resource) bool {
+	if p.kinds.brought[resource] {
+		return true
+	}
+	location, _ := manifest.ParsePath(path)
+	if location.Namespace == "" {
+		return false
+	}
+	namespace := manifest.Path(manifest.Resource{Name: "namespaces"}, "", location.Namespace)
+	_, inGit := p.git.Get(namespace)
+	_, there := p.Index.Lookup(namespace)
+	return inGit && !there
+}
+
+// unedited are the objects that Git has changed and that are in the cluster as Git was before.
+func (p *pulling) unedited(ctx context.Context, planned []plan.Write, tried map[string]kube.Written) (map[string]bool, error) {
+	unedited := map[string]bool{}
+	if p.before == nil || p.before == p.wanted {
+		return unedited, nil
+	}
+	var ask []plan.Write
+	for _, w := range planned {
+		then, held := p.before.Tree().Get(w.Path)
+		switch {
+		case !held || then == w.Git || w.Live.IsZero() || tried[w.Path].Action != kube.Updated:
+		case then == w.Live:
+			unedited[w.Path] = true
+		default:
+			ask = append(ask, plan.Write{Path: w.Path, Git: then, Live: w.Live})
+		}
+	}
+	answers, err := p.try(ctx, p.before, ask)
+	for path, answer := range answers {
+		// Where it can't be told, the change in Git is what is certain.
+		unedited[path] = answer.Action != kube.Updated
+	}
+	return unedited, err
+}
+
+// unconfirmed reads the objects of which the user may not ask what they would become. The worker may well write
+// them.
+func (p *pulling) unconfirmed(ctx context.Context, planned []plan.Write, tried map[string]kube.Written) (map[string][]byte, error) {
+	var ask []tree.Change
+	for _, w := range planned {
+		if forbidden(tried[w.Path]) && !w.Live.IsZero() {
+			ask = append(ask, tree.Change{Path: w.Path, To: w.Live})
+		}
+	}
+	return p.Index.Content(ctx, ask)
+}
+
+func forbidden(tried kube.Written) bool {
+	return tried.Action == kube.Failed && errors.Is(tried.Err, kube.ErrForbidden)
+}
+
+// write is what would become of one object; false when nothing would, after all.
+func (p *pulling) write(w plan.Write, tried outcome) (Change, bool) {
+	origin, _ := p.wanted.Origin(w.Path)
+	c := Change{Object: manifest.ObjectName(w.Path), Action: Update, File: fileLine(origin)}
+	if w.Live.IsZero() {
+		c.Action = Create
+	}
+	m := moves{known: p.before != nil, git: w.Git, live: w.Live, edited: !tried.unedited}
+	if p.before != nil {
+		m.then, _ = p.before.Tree().Get(w.Path)
+	}
+	c.Reason, c.Message = m.cause()
+	_, object, err := p.wanted.Object(w.Path, p.kinds)
+	if err != nil {
+		return failed(c, Mistake, err.Error()), true
+	}
+	before, after := tried.Before, tried.After
+	switch {
+	case tried.Action == kube.Unchanged:
+		return c, false
+	case tried.Action == kube.Skipped:
+		return failed(c, Refused, fmt.Sprintf("the object in the cluster is not synced (%s): remove it from Git, or lift the reason", tried.Reason)), true
+	case forbidden(tried.Written):
+		before, after, c.Unconfirmed = tried.live, nil, true
+		c.Message += "; the kubeconfig's user may not ask the API server what it would become, so what that fills in shows as a difference"
+	case tried.Action == kube.Failed:
+		return failed(c, Refused, message(object, origin, tried.Err)), true
+	}
+	if after == nil || before == nil {
+		// What is created is shown as Git has it: what the API server fills in would only be noise.
+		if after, err = manifest.Encode(object); err != nil {
+			return failed(c, Mistake, err.Error()), true
+		}
+	}
+	c.Diff, c.Masked = compared("live/"+w.Path, "synced/"+w.Path, before, after, origin.Encrypted)
+	return c, true
+}
+
+func failed(c Change, reason Reason, message string) Change {
+	c.Action, c.Reason, c.Message = Fail, reason, message
+	return c
+}
+
+// message is why an object can't be written. A webhook may quote what it refuses, and a Secret must not be
+// quoted.
+func message(object map[string]any, origin desired.Origin, err error) string {
+	if isSecret(object) || origin.Encrypted {
+		return secrets.Redact(err.Error(), object)
+	}
+	return err.Error()
+}
+
+// deletions finds the objects that would be deleted, and those whose deletion would wait.
+func (p *pulling) deletions(ctx context.Context) error {
+	removal := plan.Prune{Git: p.git, Live: p.live}
+	gone := map[string]departed{}
+	for _, tracked := range p.tracked() {
+		found, err := p.gone(ctx, tracked)
+		if err != nil {
+			return err
+		}
+		if len(found) == 0 {
+			continue
+		}
+		for _, g := range found {
+			removal.Gone = append(removal.Gone, g.Path)
+			gone[g.Path] = departed{g, tracked}
+		}
+		continues, err := p.Repository.Descends(ctx, p.Revision, tracked)
+		if err != nil {
+			return err
+		}
+		removal.Unrelated = removal.Unrelated || !continues
+	}
+	removal.Tracked = p.git.Len() + len(removal.Gone)
+	decided := removal.Decide()
+	return p.deleted(ctx, decided, gone)
+}
+
+// departed is an object that Git held until a revision.
+type departed struct {
+	desired.Gone
+	since plumbing.Hash
+}
+
+// tracked are the revisions whose objects may have to go.
+func (p *pulling) tracked() []plumbing.Hash {
+	revisions := p.Tracked
+	if len(revisions) == 0 && !p.Settled.IsZero() {
+		revisions = []plumbing.Hash{p.Settled}
+	}
+	return slices.DeleteFunc(slices.Clone(revisions), func(r plumbing.Hash) bool { return r == p.Revision })
+}
+
+// gone are the objects that a revision held and this one doesn't, as far as that is certain.
+func (p *pulling) gone(ctx context.Context, tracked plumbing.Hash) ([]desired.Gone, error) {
+	switch err := p.Repository.Fetch(ctx, tracked); {
+	case errors.Is(err, repo.ErrMoved):
+		p.changes = append(p.changes, Change{
+			Object: "revision " + tracked.String(), Action: Fail, Reason: Unreadable,
+			Message: "it can't be had any more, so nothing is deleted on its account",
+		})
+		return nil, nil
+	case err != nil:
+		return nil, err
+	}
+	// Having fetched an older revision, the store may have made room for it.
+	if err := p.Repository.Fetch(ctx, p.Revision); err != nil {
+		return nil, err
+	}
+	found, unread, err := p.wanted.Gone(tracked, p.kinds)
+	if unread != "" {
+		p.changes = append(p.changes, Change{
+			Object: unread, File: unread, Action: Fail, Reason: Mistake,
+			Message: "deletions wait until this file can be read in full: what is gone from another file may stand in it",
+		})
+	}
+	return found, err
+}
+
+func (p *pulling) deleted(ctx context.Context, d plan.Deletions, gone map[string]departed) error {
+	changes := make([]tree.Change, 0, len(d.Paths))
+	for _, path := range d.Paths {
+		live, _ := p.live.Get(path)
+		changes = append(changes, tree.Change{Path: path, To: live})
+	}
+	content, err := p.Index.Content(ctx, changes)
+	if err != nil {
+		return err
+	}
+	for _, path := range d.Paths {
+		g := gone[path]
+		c := Change{
+			Object: manifest.ObjectName(path), Action: Delete, Reason: GoneFromGit, File: fileLine(g.Origin),
+			Message: "gone from Git since " + short(g.since),
+		}
+		if d.Withheld != "" {
+			c.Action = Withhold
+			c.Message += "; the deletion waits for `starter approve`: " + d.Withheld
+		}
+		if yaml := content[path]; yaml != nil {
+			c.Diff, c.Masked = compared("live/"+path, nothing, yaml, nil, g.Origin.Encrypted)
+		}
+		p.changes = append(p.changes, c)
+	}
+	return nil
+}
+
+// mistakes are what lies in Git itself.
+func (p *pulling) mistakes() {
+	for _, m := range p.wanted.Mistakes() {
+		origin := desired.Origin{File: m.File, Line: m.Line}
+		c := Change{Object: m.Object, File: fileLine(origin)}
+		if c.Object == "" {
+			c.Object = m.File
+		}
+		p.changes = append(p.changes, failed(c, Mistake, m.Message))
+	}
+}
+
+// fileLine is a place in a file as compilers write it; line 0 is the file as a whole.
+func fileLine(o desired.Origin) string {
+	if o.Line == 0 {
+		return o.File
+	}
+	return fmt.Sprintf("%s:%d", o.File, o.Line)
+}
