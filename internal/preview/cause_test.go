@@ -1,12 +1,15 @@
 package preview
 
 import (
+	"errors"
+	"fmt"
 	"testing"
 
 	"github.com/go-git/go-git/v5/plumbing"
 	"github.com/stretchr/testify/require"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
+	"github.com/active-cluster-sync/active-cluster-sync/internal/kube"
 	"github.com/active-cluster-sync/active-cluster-sync/internal/manifest"
 )
 
@@ -85,4 +88,15 @@ func TestKindsThatGitBringsAreKnown(t *testing.T) {
 	require.True(t, resource.Namespaced)
 	require.True(t, k.brought[resource])
 	require.Len(t, k.brought, 1)
+}
+
+func TestRefusalOfTheUserIsNoRefusalOfTheSync(t *testing.T) {
+	for text, asked := range map[string]bool{
+		`configmaps "a" is forbidden: ValidatingAdmissionPolicy 'active-cluster-sync-lock-standby' with binding 'x' denied request: follows Git`: false,
+		`configmaps "a" is forbidden: ValidatingAdmissionPolicy 'team-policy' with binding 'x' denied request: no`:                               true,
+	} {
+		require.Equal(t, asked, whyNotAsked(kube.Written{Action: kube.Failed, Err: errors.New(text)}) == "", text)
+	}
+	require.NotEmpty(t, whyNotAsked(kube.Written{Action: kube.Failed, Err: fmt.Errorf("update: %w", kube.ErrForbidden)}))
+	require.Empty(t, whyNotAsked(kube.Written{Action: kube.Unchanged}))
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/go-git/go-git/v5/plumbing"
 
@@ -198,15 +199,24 @@ func (p *pulling) unedited(ctx context.Context, planned []plan.Write, tried map[
 func (p *pulling) unconfirmed(ctx context.Context, planned []plan.Write, tried map[string]kube.Written) (map[string][]byte, error) {
 	var ask []tree.Change
 	for _, w := range planned {
-		if forbidden(tried[w.Path]) && !w.Live.IsZero() {
+		if whyNotAsked(tried[w.Path]) != "" && !w.Live.IsZero() {
 			ask = append(ask, tree.Change{Path: w.Path, To: w.Live})
 		}
 	}
 	return p.Index.Content(ctx, ask)
 }
 
-func forbidden(tried kube.Written) bool {
-	return tried.Action == kube.Failed && errors.Is(tried.Err, kube.ErrForbidden)
+// whyNotAsked is why the refusal of a dry run says nothing about what a sync would do; empty where it does.
+func whyNotAsked(tried kube.Written) string {
+	switch {
+	case tried.Action != kube.Failed:
+		return ""
+	case errors.Is(tried.Err, kube.ErrForbidden):
+		return "the kubeconfig's user lacks the permission to ask the API server what it would become"
+	case strings.Contains(tried.Err.Error(), "ValidatingAdmissionPolicy '"+manifest.FieldManager+"-lock-"):
+		return "the sync's own lock keeps the kubeconfig's user from asking the API server what it would become"
+	}
+	return ""
 }
 
 // write is what would become of one object; false when nothing would, after all.
@@ -231,9 +241,9 @@ func (p *pulling) write(w plan.Write, tried outcome) (Change, bool) {
 		return c, false
 	case tried.Action == kube.Skipped:
 		return failed(c, Refused, fmt.Sprintf("the object in the cluster is not synced (%s): remove it from Git, or lift the reason", tried.Reason)), true
-	case forbidden(tried.Written):
+	case whyNotAsked(tried.Written) != "":
 		before, after, c.Unconfirmed = tried.live, nil, true
-		c.Message += "; the kubeconfig's user may not ask the API server what it would become, so what that fills in shows as a difference"
+		c.Message += "; " + whyNotAsked(tried.Written) + ", so what that fills in shows as a difference"
 	case tried.Action == kube.Failed:
 		return failed(c, Refused, message(object, origin, tried.Err)), true
 	}
