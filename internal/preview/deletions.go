@@ -76,7 +76,7 @@ func (p *pulling) gone(ctx context.Context, tracked plumbing.Hash) ([]desired.Go
 	if unread != "" {
 		p.changes = append(p.changes, Change{
 			Object: unread, File: unread, Action: Fail, Reason: Mistake,
-			Message: "deletions wait until this file can be read in full: what is gone from another file may stand in it",
+			Message: "deletions wait until this file can be read in full and holds nothing of another tool: what is gone may stand in it",
 		})
 	}
 	return found, err
