@@ -14,6 +14,7 @@ import (
 
 	"github.com/active-cluster-sync/active-cluster-sync/deployments/local/internal/assets"
 	"github.com/active-cluster-sync/active-cluster-sync/deployments/local/internal/bench"
+	"github.com/active-cluster-sync/active-cluster-sync/deployments/local/internal/controlplane"
 	"github.com/active-cluster-sync/active-cluster-sync/deployments/local/internal/progress"
 	"github.com/active-cluster-sync/active-cluster-sync/deployments/local/internal/temporal"
 )
@@ -151,7 +152,7 @@ func (b *benchmark) measure(ctx context.Context, n int) (size bench.Size, err er
 	board := progress.New(os.Stderr)
 	defer board.Close()
 	part := board.Part(strconv.Itoa(n) + " objects")
-	size, err = bench.Measure(alive, b.environment(stack, port), b.settings, n, part)
+	size, err = bench.Measure(alive, b.environment(stack, port, part), b.settings, n, part)
 	if cause := context.Cause(alive); err != nil && cause != nil {
 		return size, cause
 	}
@@ -161,18 +162,23 @@ func (b *benchmark) measure(ctx context.Context, n int) (size bench.Size, err er
 	return size, err
 }
 
-func (b *benchmark) environment(s *stack, metricsPort int) bench.Stack {
+func (b *benchmark) environment(s *stack, metricsPort int, part *progress.Part) bench.Stack {
 	return bench.Stack{
-		Name:       benchCluster,
-		Cluster:    s.clusters[0],
-		Git:        s.git,
-		GitRoot:    s.path("git"),
-		GitLog:     s.path("logs", "git.log"),
-		Kubeconfig: s.kubeconfig(benchCluster),
-		Env:        []string{"TEMPORAL_ADDRESS=" + s.temporal.Address(), "TEMPORAL_NAMESPACE=" + temporal.Namespace},
-		Polled:     s.temporal.Polled,
-		Kubectl:    filepath.Join(s.assets, "kubectl"),
-		Worker:     b.worker, Starter: b.starter,
+		Cluster: s.clusters[0],
+		Fresh: func(ctx context.Context, name string) (*controlplane.ControlPlane, error) {
+			plane, err := s.launch(ctx, name, part)
+			if err == nil {
+				s.watchOver(plane.Failed())
+			}
+			return plane, err
+		},
+		Git:     s.git,
+		GitRoot: s.path("git"),
+		GitLog:  s.path("logs", "git.log"),
+		Env:     []string{"TEMPORAL_ADDRESS=" + s.temporal.Address(), "TEMPORAL_NAMESPACE=" + temporal.Namespace},
+		Polled:  s.temporal.Polled,
+		Kubectl: filepath.Join(s.assets, "kubectl"),
+		Worker:  b.worker, Starter: b.starter,
 		Dir: s.path(), MetricsPort: metricsPort,
 	}
 }

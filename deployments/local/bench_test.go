@@ -35,6 +35,11 @@ func TestBenchMeasuresProductAndBaseline(t *testing.T) {
 		Sizes []struct {
 			Objects, Exported, Secrets int
 			Product, Baseline          costs
+			Pull                       struct {
+				FirstPull, IdleTick, DriftTick cost
+				RawPosts, KubectlApply         struct{ Objects, WallSeconds float64 }
+				PeakRSSBytes                   float64
+			}
 		}
 	}
 	if err := json.Unmarshal(text, &report); err != nil || len(report.Sizes) != 1 {
@@ -44,7 +49,7 @@ func TestBenchMeasuresProductAndBaseline(t *testing.T) {
 	if size.Exported-size.Secrets != 95 {
 		t.Errorf("%d objects beside Secrets are in Git, want 95", size.Exported-size.Secrets)
 	}
-	p, b := size.Product, size.Baseline
+	p, b, pull := size.Product, size.Baseline, size.Pull
 	for name, ok := range map[string]bool{
 		"the product's first push has every object":       p.FirstPush.GitObjects > 95 && p.FirstPush.WallSeconds > 0,
 		"the product watches":                             p.FirstPush.APIRequests["watch"] > 20 && p.FirstPush.APIBytes > 100_000,
@@ -52,6 +57,11 @@ func TestBenchMeasuresProductAndBaseline(t *testing.T) {
 		"the product's many objects are many files":       p.ManyObjectsTick.ChangedFiles == float64(size.Exported),
 		"an idle tick of the product lists nothing":       p.IdleTick.APIRequests["list"]+p.IdleTick.APIRequests["get"] == 0,
 		"an idle tick of the product sends no Git object": p.IdleTick.GitObjects == 0 && p.IdleTick.GitRequests > 0,
+		"pull creates every object with one request":      pull.FirstPull.APIRequests["create"] >= 100 && pull.FirstPull.APIRequests["update"] == 0,
+		"raw requests create as many":                     pull.RawPosts.Objects == pull.FirstPull.ChangedFiles && pull.RawPosts.WallSeconds > 0,
+		"kubectl applies what lies in a namespace":        pull.KubectlApply.Objects >= 100 && pull.KubectlApply.WallSeconds > 0,
+		"pull restores all drift":                         pull.DriftTick.ChangedFiles == 100 && pull.DriftTick.APIRequests["create"] == 25,
+		"an idle tick of pull asks Git alone":             pull.IdleTick.APIRequests["list"]+pull.IdleTick.APIRequests["get"]+pull.IdleTick.APIRequests["update"] == 0 && pull.IdleTick.GitRequests > 0,
 		"the baseline's first push has every object":      b.FirstPush.GitObjects > 95 && b.FirstPush.CPUSeconds > 0,
 		"the baseline lists each time":                    b.IdleTick.APIRequests["list"] > 20 && b.IdleTick.GitObjects == 0,
 		"the baseline's one object is one file":           b.OneObjectTick.ChangedFiles == 1,

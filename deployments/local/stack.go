@@ -192,7 +192,19 @@ func (s *stack) startGit(ctx context.Context, part *progress.Part) error {
 
 func (s *stack) startCluster(ctx context.Context, i int, part *progress.Part) error {
 	name := s.options.Clusters[i]
-	plane, err := controlplane.Start(ctx, controlplane.Config{
+	plane, err := s.launch(ctx, name, part)
+	if err != nil {
+		return err
+	}
+	s.clusters[i] = plane
+	s.remember("cluster "+name, plane.Port())
+	part.Done("ready at %s", plane.URL())
+	return nil
+}
+
+// launch starts a cluster. Who calls it stops it.
+func (s *stack) launch(ctx context.Context, name string, part *progress.Part) (*controlplane.ControlPlane, error) {
+	return controlplane.Start(ctx, controlplane.Config{
 		Name:       name,
 		Dir:        s.path("clusters", name),
 		LogDir:     s.path("logs"),
@@ -203,13 +215,6 @@ func (s *stack) startCluster(ctx context.Context, i int, part *progress.Part) er
 		Audited:    s.options.Audited,
 		Report:     part.Step,
 	})
-	if err != nil {
-		return err
-	}
-	s.clusters[i] = plane
-	s.remember("cluster "+name, plane.Port())
-	part.Done("ready at %s", plane.URL())
-	return nil
 }
 
 // announce writes what others need to find the parts; the env file comes last,
@@ -249,14 +254,19 @@ func (s *stack) watch() {
 		failures = append(failures, plane.Failed())
 	}
 	for _, failure := range failures {
-		go func() {
-			err := <-failure
-			select {
-			case s.failed <- err:
-			default: // the first one is the cause
-			}
-		}()
+		s.watchOver(failure)
 	}
+}
+
+// watchOver passes on that a part ended by itself.
+func (s *stack) watchOver(failure <-chan error) {
+	go func() {
+		err := <-failure
+		select {
+		case s.failed <- err:
+		default: // the first one is the cause
+		}
+	}()
 }
 
 // stop ends all parts, the clusters at the same time.

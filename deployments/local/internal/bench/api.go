@@ -5,14 +5,15 @@ import (
 	"context"
 	"crypto/tls"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"time"
 )
 
-// connections is how many requests are under way at once; the API server's
-// own speed is the limit then.
+// connections is how many requests are under way at once where nothing is
+// compared; the API server's own speed is the limit then.
 const connections = 32
 
 // api is the administrator's access to the API server. Its requests aren't
@@ -35,7 +36,17 @@ func (a *api) post(ctx context.Context, path string, object any) error {
 	if err != nil {
 		return err
 	}
-	_, err = a.do(ctx, http.MethodPost, path, "application/json", text)
+	return a.create(ctx, path, text)
+}
+
+// create sends an object that is JSON already.
+func (a *api) create(ctx context.Context, path string, text []byte) error {
+	_, err := a.do(ctx, http.MethodPost, path, "application/json", text)
+	return err
+}
+
+func (a *api) delete(ctx context.Context, path string) error {
+	_, err := a.do(ctx, http.MethodDelete, path, "", nil)
 	return err
 }
 
@@ -71,7 +82,24 @@ func (a *api) do(ctx context.Context, method, path, contentType string, body []b
 		return nil, err
 	}
 	if response.StatusCode >= http.StatusMultipleChoices {
-		return nil, fmt.Errorf("%s %s: %s: %s", method, path, response.Status, text[:min(len(text), 500)])
+		return nil, &refusal{response.StatusCode, fmt.Sprintf("%s %s: %s: %s", method, path, response.Status, text[:min(len(text), 500)])}
 	}
 	return text, nil
+}
+
+// refusal is the answer of an API server that didn't do what was asked.
+type refusal struct {
+	status  int
+	message string
+}
+
+func (r *refusal) Error() string { return r.message }
+
+// unlessThere passes over the refusal to create what exists.
+func unlessThere(err error) error {
+	var refused *refusal
+	if errors.As(err, &refused) && refused.status == http.StatusConflict {
+		return nil
+	}
+	return err
 }

@@ -97,7 +97,7 @@ func (s *script) prepare(ctx context.Context, withSecrets bool) error {
 		return err
 	}
 	s.env = append(s.environment(),
-		"KUBECONFIG="+s.kubeconfig(kubectlUser), "KUBECACHEDIR="+s.clone+".kube-cache",
+		"KUBECONFIG="+s.primary.kubeconfig(kubectlUser), "KUBECACHEDIR="+s.clone+".kube-cache",
 		"GIT_ASKPASS="+askpass, "GIT_CONFIG_NOSYSTEM=1", "GIT_CONFIG_GLOBAL="+os.DevNull, "GIT_TERMINAL_PROMPT=0")
 
 	if err := s.execute(ctx, nil, "git", "clone", "--quiet", s.repositoryURL(s.branch.repository), s.clone); err != nil {
@@ -145,7 +145,7 @@ func (s *script) once(ctx context.Context, edited []object) (Cost, error) {
 			return Cost{}, err
 		}
 	}
-	meter, err := s.meter(kubectlUser, s.branch)
+	meter, err := s.meter(s.primary, kubectlUser, s.branch)
 	if err != nil {
 		return Cost{}, err
 	}

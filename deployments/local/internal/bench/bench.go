@@ -1,6 +1,8 @@
 // Package bench measures what it costs to keep clusters of several sizes in
 // Git: by the product's own worker as users run it, and by the script that
-// they would write instead, on the same cluster and Git server.
+// they would write instead, on the same cluster and Git server. And what it
+// costs to make empty clusters of what is in Git: by the worker, by kubectl and
+// by requests that cost the client nothing.
 package bench
 
 import (
@@ -31,25 +33,16 @@ type Settings struct {
 	Many int `json:"many"`
 }
 
-// The users whose requests are counted. The API server has to audit them.
-const (
-	workerUser  = "bench-worker"
-	kubectlUser = "bench-kubectl"
-)
-
-// Audited are the users that the cluster's API server has to audit.
-func Audited() []string { return []string{workerUser, kubectlUser} }
-
 // Stack is where one size is measured: a fresh cluster, a Git server and
 // Temporal.
 type Stack struct {
-	Name    string // of the cluster, and of the context in its kubeconfigs
 	Cluster *controlplane.ControlPlane
+	// Fresh starts another cluster, of a name that no other one has. Who asked
+	// for it stops it.
+	Fresh   func(ctx context.Context, name string) (*controlplane.ControlPlane, error)
 	Git     *gitserver.Server
 	GitRoot string // directory of the repositories
 	GitLog  string
-	// Kubeconfig is the administrator's, for whom requests aren't counted.
-	Kubeconfig string
 	// Env leads the worker and the starter to Temporal.
 	Env []string
 	// Polled returns nil when a worker serves the task queue.
@@ -79,13 +72,14 @@ func Measure(ctx context.Context, stack Stack, settings Settings, n int, progres
 
 	size := Size{Objects: n}
 	began := time.Now()
-	if err := populate(ctx, r.api, r.objects, r.Step); err != nil {
+	if err := populate(ctx, r.primary.api, r.objects, r.Step); err != nil {
 		return Size{}, err
 	}
 	size.PopulateSeconds = time.Since(began).Seconds()
 
 	var product, baseline []Costs
 	var loops []Cost
+	var pulls []Pull
 	for i := range settings.Repeat {
 		costs, exported, err := r.product(ctx, i+1)
 		if err != nil {
@@ -101,9 +95,14 @@ func Measure(ctx context.Context, stack Stack, settings Settings, n int, progres
 		if err != nil {
 			return Size{}, fmt.Errorf("measure the baseline: %w", err)
 		}
-		baseline, loops = append(baseline, costs), append(loops, loop)
+		pull, err := r.pull(ctx, i+1)
+		if err != nil {
+			return Size{}, fmt.Errorf("measure pull: %w", err)
+		}
+		baseline, loops, pulls = append(baseline, costs), append(loops, loop), append(pulls, pull)
 	}
 	size.Product, size.Baseline, size.Loop = medianCosts(product), medianCosts(baseline), medianCost(loops)
+	size.Pull = medianPull(pulls)
 	return size, nil
 }
 
@@ -113,40 +112,28 @@ type run struct {
 	Settings
 	Progress
 	objects []object
-	api     *api
-	apiWire *wire
+	primary *site // the cluster that is filled
 	gitWire *wire
 	edits   int // so far, so that no edit is like an earlier one
 }
 
 func newRun(ctx context.Context, stack Stack, settings Settings, n int, progress Progress) (*run, error) {
-	tls, err := stack.Cluster.ClientTLS()
-	if err != nil {
-		return nil, err
-	}
-	r := &run{Stack: stack, Settings: settings, Progress: progress, objects: objects(n), api: newAPI(stack.Cluster.URL(), tls)}
-	if r.apiWire, err = newWire(ctx, strings.TrimPrefix(stack.Cluster.URL(), "https://")); err != nil {
+	r := &run{Stack: stack, Settings: settings, Progress: progress, objects: objects(n)}
+	var err error
+	if r.primary, err = newSite(ctx, stack.Cluster, stack.Dir); err != nil {
 		return nil, err
 	}
 	if r.gitWire, err = newWire(ctx, strings.TrimPrefix(stack.Git.URL(), "http://")); err != nil {
-		r.apiWire.close()
+		r.primary.wire.close()
 		return nil, err
-	}
-	for _, user := range Audited() {
-		if err := stack.Cluster.WriteKubeconfig(r.kubeconfig(user), user, r.apiWire.address()); err != nil {
-			r.close()
-			return nil, err
-		}
 	}
 	return r, nil
 }
 
 func (r *run) close() {
-	r.apiWire.close()
+	r.primary.wire.close()
 	r.gitWire.close()
 }
-
-func (r *run) kubeconfig(user string) string { return filepath.Join(r.Dir, user+".kubeconfig") }
 
 func (r *run) repositoryURL(name string) string {
 	return "http://" + r.gitWire.address() + "/" + name + ".git"
@@ -154,8 +141,11 @@ func (r *run) repositoryURL(name string) string {
 
 // repository makes an empty one.
 func (r *run) repository(ctx context.Context, name string) (branch, error) {
-	err := r.Git.CreateRepository(ctx, name)
-	return branch{directory: filepath.Join(r.GitRoot, name+".git"), repository: name}, err
+	return r.branchOf(name), r.Git.CreateRepository(ctx, name)
+}
+
+func (r *run) branchOf(repository string) branch {
+	return branch{directory: filepath.Join(r.GitRoot, repository+".git"), repository: repository}
 }
 
 // toEdit returns n of the objects: of those that are exported, the plainest
@@ -177,7 +167,7 @@ func (r *run) toEdit(n int, withSecrets bool) []object {
 
 func (r *run) edit(ctx context.Context, chosen []object) error {
 	r.edits++
-	return edit(ctx, r.api, chosen, fmt.Sprint(r.edits))
+	return edit(ctx, r.primary.api, chosen, fmt.Sprint(r.edits))
 }
 
 // tell is for whom doesn't want to wait for the tables.

@@ -5,7 +5,8 @@ import "context"
 // meter counts what goes over the wires between its start and its reading.
 type meter struct {
 	run    *run
-	user   string // who talks to the API server
+	site   *site
+	user   string // who talks to its API server
 	branch branch
 
 	tip                string
@@ -13,10 +14,10 @@ type meter struct {
 	apiBytes, gitBytes int64
 }
 
-func (r *run) meter(user string, b branch) (meter, error) {
-	m := meter{run: r, user: user, branch: b, apiBytes: r.apiWire.bytes.Load(), gitBytes: r.gitWire.bytes.Load()}
+func (r *run) meter(on *site, user string, b branch) (meter, error) {
+	m := meter{run: r, site: on, user: user, branch: b, apiBytes: on.wire.bytes.Load(), gitBytes: r.gitWire.bytes.Load()}
 	var err error
-	if m.audit, err = position(r.Cluster.AuditLog()); err != nil {
+	if m.audit, err = position(on.AuditLog()); err != nil {
 		return m, err
 	}
 	if m.log, err = position(r.GitLog); err != nil {
@@ -29,11 +30,11 @@ func (r *run) meter(user string, b branch) (meter, error) {
 // read returns a cost without its times.
 func (m meter) read(ctx context.Context) (Cost, error) {
 	cost := Cost{
-		APIBytes: float64(m.run.apiWire.bytes.Load() - m.apiBytes),
+		APIBytes: float64(m.site.wire.bytes.Load() - m.apiBytes),
 		GitBytes: float64(m.run.gitWire.bytes.Load() - m.gitBytes),
 	}
 	var err error
-	if cost.APIRequests, err = auditedRequests(m.run.Cluster.AuditLog(), m.audit, m.user); err != nil {
+	if cost.APIRequests, err = auditedRequests(m.site.AuditLog(), m.audit, m.user); err != nil {
 		return cost, err
 	}
 	if cost.GitRequests, err = gitRequests(m.run.GitLog, m.log, m.branch.repository); err != nil {

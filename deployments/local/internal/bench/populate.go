@@ -17,15 +17,14 @@ func populate(ctx context.Context, a *api, all []object, report func(string, ...
 	if err := a.post(ctx, "/apis/apiextensions.k8s.io/v1/customresourcedefinitions", widgetDefinition); err != nil {
 		return err
 	}
-	served := func(ctx context.Context) error { return a.get(ctx, "/apis/bench.example.com/v1/widgets", &struct{}{}) }
-	if err := eventually(ctx, time.Minute, served); err != nil {
-		return fmt.Errorf("the custom resource is not served: %w", err)
+	if err := awaitWidgets(ctx, a); err != nil {
+		return err
 	}
 	if err := createNamespaces(ctx, a, all); err != nil {
 		return err
 	}
 	var created atomic.Int64
-	err := concurrently(ctx, all, func(ctx context.Context, o object) error {
+	err := concurrently(ctx, connections, all, func(ctx context.Context, o object) error {
 		if n := created.Add(1); n%500 == 0 {
 			report("created %d of %d objects", n, len(all))
 		}
@@ -38,12 +37,21 @@ func populate(ctx context.Context, a *api, all []object, report func(string, ...
 	return quiet(ctx, a)
 }
 
+// awaitWidgets returns when the custom resource is served.
+func awaitWidgets(ctx context.Context, a *api) error {
+	served := func(ctx context.Context) error { return a.get(ctx, "/apis/bench.example.com/v1/widgets", &struct{}{}) }
+	if err := eventually(ctx, time.Minute, served); err != nil {
+		return fmt.Errorf("the custom resource is not served: %w", err)
+	}
+	return nil
+}
+
 func createNamespaces(ctx context.Context, a *api, all []object) error {
 	var names []string
 	for i := 0; i < len(all); i += perNamespace {
 		names = append(names, all[i].namespace)
 	}
-	err := concurrently(ctx, names, func(ctx context.Context, name string) error {
+	err := concurrently(ctx, connections, names, func(ctx context.Context, name string) error {
 		return a.post(ctx, "/api/v1/namespaces", map[string]any{
 			"apiVersion": "v1", "kind": "Namespace", "metadata": map[string]any{"name": name},
 		})
@@ -58,7 +66,7 @@ func createNamespaces(ctx context.Context, a *api, all []object) error {
 // the next.
 func edit(ctx context.Context, a *api, all []object, stamp string) error {
 	patch := fmt.Sprintf(`{"metadata":{"annotations":{"bench.example.com/edited":%q}}}`, stamp)
-	err := concurrently(ctx, all, func(ctx context.Context, o object) error {
+	err := concurrently(ctx, connections, all, func(ctx context.Context, o object) error {
 		return a.mergePatch(ctx, o.path(), patch)
 	})
 	if err != nil {
@@ -107,9 +115,9 @@ func revision(ctx context.Context, a *api) (int64, error) {
 	return strconv.ParseInt(list.Metadata.ResourceVersion, 10, 64)
 }
 
-func concurrently[T any](ctx context.Context, all []T, do func(context.Context, T) error) error {
+func concurrently[T any](ctx context.Context, limit int, all []T, do func(context.Context, T) error) error {
 	group, ctx := errgroup.WithContext(ctx)
-	group.SetLimit(connections)
+	group.SetLimit(limit)
 	for _, one := range all {
 		if ctx.Err() != nil {
 			break

@@ -18,34 +18,42 @@ func (r *run) product(ctx context.Context, number int) (costs Costs, exported ma
 	if err != nil {
 		return costs, nil, err
 	}
-	meter, err := r.meter(workerUser, b)
-	if err != nil {
-		return costs, nil, err
+	p := &productRun{branch: b}
+	err = r.work(ctx, r.primary, cluster, p, func(ctx context.Context) error {
+		costs, err = p.measure(ctx)
+		return err
+	})
+	return costs, p.exported, err
+}
+
+// work runs a new worker for the cluster of a site while the enrolment of that
+// name is measured, and ends the enrolment.
+func (r *run) work(ctx context.Context, on *site, cluster string, p *productRun, measure func(context.Context) error) (err error) {
+	p.run = r
+	if p.start, err = r.meter(on, workerUser, p.branch); err != nil {
+		return err
 	}
-	w, err := r.startWorker(ctx, cluster)
-	if err != nil {
-		return costs, nil, err
+	if p.worker, err = r.startWorker(ctx, on, cluster); err != nil {
+		return err
 	}
-	defer w.Stop(10 * time.Second)
+	defer p.worker.Stop(10 * time.Second)
 	// A worker that dies ends the waiting for what it should do.
 	ctx, end := context.WithCancelCause(ctx)
 	defer end(nil)
 	go func() {
-		<-w.Done()
-		end(w.Crash())
+		<-p.Done()
+		end(p.Crash())
 	}()
-
-	p := &productRun{run: r, worker: w, branch: b, start: meter}
-	costs, err = p.measure(ctx)
-	if err == nil {
-		err = w.unenroll(ctx)
+	if err = measure(ctx); err == nil {
+		err = p.unenroll(ctx)
 	}
 	if cause := context.Cause(ctx); err != nil && cause != nil {
 		err = cause
 	}
-	return costs, p.exported, err
+	return err
 }
 
+// productRun is the measuring of one worker with one enrolment.
 type productRun struct {
 	*run
 	*worker
@@ -82,7 +90,7 @@ func (p *productRun) measure(ctx context.Context) (costs Costs, err error) {
 // first counts the worker's whole life up to here.
 func (p *productRun) first(ctx context.Context) (Cost, error) {
 	began := time.Now()
-	if err := p.enroll(ctx, p.branch.repository); err != nil {
+	if err := p.enroll(ctx, p.branch.repository, "--strategy", "push", "--age-key-out", p.identity(p.branch.repository)); err != nil {
 		return Cost{}, err
 	}
 	expected := p.expected()
@@ -198,7 +206,7 @@ func (p *productRun) open(ctx context.Context) (w window, err error) {
 	if w.before, err = p.activity(ctx); err != nil {
 		return w, err
 	}
-	if w.meter, err = p.meter(workerUser, p.branch); err != nil {
+	if w.meter, err = p.meter(p.site, workerUser, p.branch); err != nil {
 		return w, err
 	}
 	w.cpu, err = cpuTime(p.PID())

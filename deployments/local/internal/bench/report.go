@@ -40,7 +40,7 @@ func (r *Report) Judge() {
 // Tables are the report for a terminal.
 func (r Report) Tables() string {
 	return strings.Join([]string{
-		costTable(r.Sizes).plain(), trafficTable(r.Sizes).plain(), memoryTable(r.Sizes).plain(),
+		costTable(r.Sizes).plain(), pullTable(r.Sizes).plain(), trafficTable(r.Sizes).plain(), memoryTable(r.Sizes).plain(),
 		requirementTable(r.Requirements).plain(),
 	}, "\n")
 }
@@ -55,6 +55,9 @@ func (r Report) page() string {
 	paragraph("## Time")
 	paragraph("A ratio says how often the product's figure fits into that of `kubectl get` and `git push`. How all this was measured is told below.")
 	paragraph(costTable(r.Sizes).markdown())
+	paragraph("## Pull")
+	paragraph("An empty cluster becomes what was pushed. \"Of raw\" is the rate in percent of that of raw POSTs, \"kubectl's\" how often the rate of kubectl fits into it.")
+	paragraph(pullTable(r.Sizes).markdown())
 	paragraph("## Required figures")
 	paragraph(requirementTable(r.Requirements).markdown())
 	paragraph("## Traffic")
@@ -111,10 +114,27 @@ run with nothing to commit. CPU time is what its processes and their children us
 RSS that of the largest. "One by one" is the same with a kubectl for each resource, which is how such a script is
 mostly written.
 
+**Pull** has three further control planes, one after the other, so that each way begins with an empty cluster: what the
+worker pushed before is applied by another worker, created by raw requests, and a share of it applied by kubectl.
+
+- First pull: `+"`starter enroll --strategy pull --lock off`"+` with the age identity of the primary, from its start until the end
+  of the Apply that wrote everything, after which `+"`starter status`"+` is InSync. It is all that a user waits for: the checks
+  of the enrolment, the first lists, the fetch, reading and decrypting the files, writing. Its CPU time is all that the
+  worker used since its process began. The lock is off because what is measured is applying.
+- Raw POSTs: the same objects, read, decrypted and encoded as JSON before the clock starts, by one client that throws the
+  answers away, over %d connections, as many requests as the worker has under way, and in the same stages: namespaces and
+  CRDs, what workloads need, workloads, custom resources. Both go through the relay and the audit log.
+- kubectl: `+"`kubectl apply --server-side -f`"+` of one file with %d of the objects, whose namespaces and CRD are there already
+  and whose resources it knows already.
+- Drift: the sync is paused, %d objects (or all there are) are edited (half of them), deleted (a quarter) or given an
+  annotation that Git doesn't have (a quarter), all in the name of kubectl edit, and the sync is resumed when the
+  controllers are done. The time is from the start of `+"`starter resume`"+` until the end of the Apply that restored all.
+- Idle tick: as above.
+
 API requests are counted in the API server's audit log, by the user that each side has to itself; Git requests in the Git
 server's log. Bytes are those on the wire in both directions, TLS and headers included, counted by a relay before either
 server. Git objects are those that arrived in the repository.
-`, perNamespace, times(s.Repeat), s.IntervalSeconds, s.IdleTicks, s.Edits)
+`, perNamespace, times(s.Repeat), s.IntervalSeconds, s.IdleTicks, s.Edits, rawConnections, share, s.Many)
 }
 
 func times(n int) string {

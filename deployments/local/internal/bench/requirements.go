@@ -30,10 +30,11 @@ const (
 func requirements(sizes []Size) []Requirement {
 	at := map[int]Costs{}
 	var baseline Costs
+	var pull Pull
 	for _, size := range sizes {
 		at[size.Objects] = size.Product
 		if size.Objects == middle {
-			baseline = size.Baseline
+			baseline, pull = size.Baseline, size.Pull
 		}
 	}
 	m, l := at[middle], at[large]
@@ -48,6 +49,13 @@ func requirements(sizes []Size) []Requirement {
 	all.count("idle tick, Git requests", "1", at, m.Idle.GitRequests, func(v float64) bool { return math.Abs(v-1) < cut })
 	all.judge("one-object tick, worker CPU", "under 50 ms", m.One.CPU*1e3, " ms", func(v float64) bool { return v < 50 })
 	all.judge("peak RSS of the worker", "under 200 MB", m.PeakRSS/megabyte, " MB", func(v float64) bool { return v < 200 })
+	raw := pull.Raw.perSecond()
+	all.judge("first pull, share of the rate of raw POSTs", "at least 60 %", over(pull.First.written().perSecond(), raw)*100, " %", func(v float64) bool { return v >= 60 })
+	all.judge("first pull, times as fast as kubectl apply --server-side", "at least 10", over(pull.First.written().perSecond(), pull.Kubectl.perSecond()), "", func(v float64) bool { return v >= 10 })
+	all.judge("restored drift, share of the rate of raw POSTs", "at least 50 %", over(pull.Drift.written().perSecond(), raw)*100, " %", func(v float64) bool { return v >= 50 })
+	all.judge("idle pull tick, worker CPU", "under 10 ms", pull.Idle.CPU*1e3, " ms", func(v float64) bool { return v < 10 })
+	all.count("idle pull tick, API requests", "0", at, pull.Idle.allAPIRequests(), func(v float64) bool { return v == 0 })
+	all.count("idle pull tick, Git requests", "1", at, pull.Idle.GitRequests, func(v float64) bool { return math.Abs(v-1) < cut })
 	all.at = large
 	all.judge("idle tick, worker CPU, times that at 10,000", "at most 2", over(l.Idle.CPU, m.Idle.CPU), "", func(v float64) bool { return v <= 2 })
 	all.judge("one-object tick, worker CPU, times that at 10,000", "at most 2", over(l.One.CPU, m.One.CPU), "", func(v float64) bool { return v <= 2 })

@@ -24,6 +24,15 @@ func TestRequirementsAreJudged(t *testing.T) {
 		"one object":          {func(s *Size) { s.Product.One.CPU = 0.051 }, "one-object tick, worker CPU", Missed},
 		"peak RSS":            {func(s *Size) { s.Product.PeakRSS = 201e6 }, "peak RSS of the worker", Missed},
 		"no peak RSS here":    {func(s *Size) { s.Product.PeakRSS = 0 }, "peak RSS of the worker", NotMeasured},
+		"pull is fast enough": {func(*Size) {}, "first pull, share of the rate of raw POSTs", Met},
+		"pull is too slow":    {func(s *Size) { s.Pull.First.Wall = 14 }, "first pull, share of the rate of raw POSTs", Missed},
+		"kubectl is slower":   {func(*Size) {}, "first pull, times as fast as kubectl apply --server-side", Met},
+		"kubectl is as fast":  {func(s *Size) { s.Pull.Kubectl.Seconds = 1 }, "first pull, times as fast as kubectl apply --server-side", Missed},
+		"drift":               {func(*Size) {}, "restored drift, share of the rate of raw POSTs", Met},
+		"drift, too slow":     {func(s *Size) { s.Pull.Drift.Wall = 1.7 }, "restored drift, share of the rate of raw POSTs", Missed},
+		"no raw requests":     {func(s *Size) { s.Pull.Raw = Rate{} }, "restored drift, share of the rate of raw POSTs", NotMeasured},
+		"idle pull":           {func(*Size) {}, "idle pull tick, API requests", Met},
+		"idle pull, a watch":  {func(s *Size) { s.Pull.Idle.APIRequests = map[string]float64{"watch": 0.1} }, "idle pull tick, API requests", Missed},
 		"another size's runs": {func(s *Size) { s.Objects = 5000 }, "idle tick, API list and get requests", NotMeasured},
 	} {
 		size := sample().Sizes[1]

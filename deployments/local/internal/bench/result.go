@@ -28,7 +28,32 @@ type Size struct {
 	Baseline        Costs   `json:"baseline"`
 	// Loop is the baseline's first push with a kubectl for each resource.
 	Loop Cost `json:"baselineFirstPushOneByOne"`
+	Pull Pull `json:"pull"`
 }
+
+// Pull is what it takes to make an empty cluster of what was pushed, and to
+// keep it so.
+type Pull struct {
+	First Cost `json:"firstPull"`
+	Idle  Cost `json:"idleTick"`
+	// Drift is the tick that restores objects that were edited, added to or
+	// deleted.
+	Drift Cost `json:"driftTick"`
+	// PeakRSS is that of the worker through all of it, in bytes.
+	PeakRSS float64 `json:"peakRSSBytes"`
+	// Raw and Kubectl are the first pull's rivals, each on an empty cluster.
+	Raw     Rate `json:"rawPosts"`
+	Kubectl Rate `json:"kubectlApply"`
+}
+
+// Rate is how fast objects were created.
+type Rate struct {
+	Objects float64 `json:"objects"`
+	Seconds float64 `json:"wallSeconds"`
+	CPU     float64 `json:"cpuSeconds,omitempty"` // of kubectl
+}
+
+func (r Rate) perSecond() float64 { return over(r.Objects, r.Seconds) }
 
 // Costs are those of one way to keep a cluster in Git.
 type Costs struct {
@@ -49,9 +74,11 @@ type Cost struct {
 	// Latency is the time from the last edit until Git has it: the wait for
 	// the next tick and the work.
 	Latency float64 `json:"latencySeconds,omitempty"`
-	CPU     float64 `json:"cpuSeconds"`
+	// Apply is how much of it the activity Apply took, in pull.
+	Apply float64 `json:"applySeconds,omitempty"`
+	CPU   float64 `json:"cpuSeconds"`
 	// Edited is how many objects were edited before, Changed how many files
-	// differ afterwards.
+	// differ afterwards, or in pull how many objects were written.
 	Edited  float64 `json:"edited,omitempty"`
 	Changed float64 `json:"changedFiles,omitempty"`
 	// APIRequests are by verb, such as list; APIBytes and GitBytes are those of
@@ -75,6 +102,9 @@ func (c Cost) allAPIRequests() float64 {
 	return sum
 }
 
+// written is the rate at which pull wrote objects.
+func (c Cost) written() Rate { return Rate{Objects: c.Changed, Seconds: c.Wall, CPU: c.CPU} }
+
 // per divides a cost that was measured over several ticks.
 func (c Cost) per(ticks float64) Cost {
 	requests := maps.Clone(c.APIRequests)
@@ -89,7 +119,7 @@ func (c Cost) per(ticks float64) Cost {
 }
 
 func (c *Cost) figures() []*float64 {
-	return []*float64{&c.Wall, &c.Latency, &c.CPU, &c.Edited, &c.Changed, &c.APIBytes, &c.GitRequests, &c.GitBytes, &c.GitObjects}
+	return []*float64{&c.Wall, &c.Latency, &c.Apply, &c.CPU, &c.Edited, &c.Changed, &c.APIBytes, &c.GitRequests, &c.GitBytes, &c.GitObjects}
 }
 
 // medianCost takes the median of each figure for itself.
@@ -129,6 +159,29 @@ func medianCosts(all []Costs) Costs {
 		First: medianCost(first), Idle: medianCost(idle), One: medianCost(one), Many: medianCost(many),
 		PeakRSS: median(peaks),
 	}
+}
+
+func medianPull(all []Pull) Pull {
+	var first, idle, drift []Cost
+	var raw, kubectl []Rate
+	var peaks []float64
+	for _, pull := range all {
+		first, idle, drift = append(first, pull.First), append(idle, pull.Idle), append(drift, pull.Drift)
+		raw, kubectl = append(raw, pull.Raw), append(kubectl, pull.Kubectl)
+		peaks = append(peaks, pull.PeakRSS)
+	}
+	return Pull{
+		First: medianCost(first), Idle: medianCost(idle), Drift: medianCost(drift),
+		PeakRSS: median(peaks), Raw: medianRate(raw), Kubectl: medianRate(kubectl),
+	}
+}
+
+func medianRate(rates []Rate) Rate {
+	var objects, seconds, cpu []float64
+	for _, rate := range rates {
+		objects, seconds, cpu = append(objects, rate.Objects), append(seconds, rate.Seconds), append(cpu, rate.CPU)
+	}
+	return Rate{Objects: median(objects), Seconds: median(seconds), CPU: median(cpu)}
 }
 
 // median is 0 of nothing.

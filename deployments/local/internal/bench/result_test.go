@@ -34,6 +34,17 @@ func TestMedianOfCostsTakesEachFigureForItself(t *testing.T) {
 	}
 }
 
+func TestMedianOfPullsTakesEachFigureForItself(t *testing.T) {
+	got := medianPull([]Pull{
+		{First: Cost{Wall: 1}, Drift: Cost{Apply: 30}, PeakRSS: 5, Raw: Rate{Objects: 10, Seconds: 7}, Kubectl: Rate{CPU: 3}},
+		{First: Cost{Wall: 3}, Drift: Cost{Apply: 10}, PeakRSS: 4, Raw: Rate{Objects: 10, Seconds: 9}, Kubectl: Rate{CPU: 1}},
+		{First: Cost{Wall: 2}, Drift: Cost{Apply: 20}, PeakRSS: 6, Raw: Rate{Objects: 10, Seconds: 8}, Kubectl: Rate{CPU: 2}},
+	})
+	if got.First.Wall != 2 || got.Drift.Apply != 20 || got.PeakRSS != 5 || got.Raw != (Rate{Objects: 10, Seconds: 8}) || got.Kubectl.CPU != 2 {
+		t.Errorf("got %+v", got)
+	}
+}
+
 func TestCostPerTickLeavesTheMeasurementAsItIs(t *testing.T) {
 	whole := Cost{CPU: 6, Wall: 3, GitRequests: 12, APIRequests: map[string]float64{"watch": 3}}
 	tick := whole.per(12)
@@ -73,6 +84,10 @@ func TestReportIsWrittenInItsShape(t *testing.T) {
 				PeakRSSBytes float64
 			}
 			Baseline map[string]any
+			Pull     struct {
+				FirstPull, IdleTick, DriftTick struct{ WallSeconds, ApplySeconds, CPUSeconds, ChangedFiles float64 }
+				RawPosts, KubectlApply         struct{ Objects, WallSeconds float64 }
+			}
 		}
 		Requirements []struct{ What, Verdict string }
 	}
@@ -87,8 +102,12 @@ func TestReportIsWrittenInItsShape(t *testing.T) {
 		product.FirstPush.APIRequests["watch"] != 60 || product.PeakRSSBytes != 150e6 {
 		t.Errorf("got %+v", product)
 	}
-	if got.Machine.Cores != 2 || got.Settings.IntervalSeconds != 10 || len(got.Requirements) != 10 {
+	if got.Machine.Cores != 2 || got.Settings.IntervalSeconds != 10 || len(got.Requirements) != 16 {
 		t.Errorf("got %+v, %+v, %d requirements", got.Machine, got.Settings, len(got.Requirements))
+	}
+	if pull := got.Sizes[1].Pull; pull.FirstPull.WallSeconds != 10 || pull.FirstPull.ApplySeconds != 9 || pull.DriftTick.ChangedFiles != 1000 ||
+		pull.RawPosts.Objects != 10101 || pull.KubectlApply.WallSeconds != 10 {
+		t.Errorf("got %+v", pull)
 	}
 	if _, ok := got.Sizes[1].Baseline["manyObjectsTick"]; !ok {
 		t.Errorf("the baseline's figures are missing: %v", got.Sizes[1].Baseline)
@@ -115,6 +134,14 @@ func sample() Report {
 				One:     Cost{Wall: 8 * scale, CPU: 6 * scale},
 				Many:    Cost{Wall: 9 * scale, CPU: 7 * scale, Edited: 1000},
 				PeakRSS: 400e6,
+			},
+			Pull: Pull{
+				First:   Cost{Wall: 10 * scale, Apply: 9 * scale, CPU: 8 * scale, Changed: 10101 * scale, APIRequests: requests("create", 10101)},
+				Idle:    Cost{Wall: 0.02, CPU: 0.004, GitRequests: 1},
+				Drift:   Cost{Wall: 1.5, Apply: 1.2, CPU: 1, Edited: 1000, Changed: 1000, APIRequests: requests("update", 750)},
+				PeakRSS: 180e6,
+				Raw:     Rate{Objects: 10101 * scale, Seconds: 8 * scale},
+				Kubectl: Rate{Objects: 400, Seconds: 10, CPU: 5},
 			},
 		}
 	}

@@ -109,12 +109,49 @@ func trafficTable(sizes []Size) *table {
 	return t
 }
 
+// pullTable has the pull of each size and its rivals.
+func pullTable(sizes []Size) *table {
+	t := &table{header: []string{"objects", "what", "written", "wall", "of it Apply", "objects/s", "of raw", "kubectl's", "CPU", "API requests", "API bytes", "Git requests"}}
+	for _, size := range sizes {
+		pull := size.Pull
+		row := func(what string, rate Rate, rest ...string) {
+			t.row(append([]string{count(size.Objects), what, number(rate.Objects), seconds(rate.Seconds), rest[0], perSecond(rate),
+				percentage(rate, pull.Raw), ratio(rate.perSecond(), pull.Kubectl.perSecond()), seconds(rate.CPU)}, rest[1:]...)...)
+		}
+		product := func(what string, c Cost) {
+			row(what, c.written(), seconds(c.Apply), number(c.allAPIRequests()), byteCount(c.APIBytes), number(c.GitRequests))
+		}
+		product("first pull", pull.First)
+		row("raw POSTs", pull.Raw, nothing, nothing, nothing, nothing)
+		row("kubectl apply --server-side", pull.Kubectl, nothing, nothing, nothing, nothing)
+		product("drift restored", pull.Drift)
+		product("idle tick", pull.Idle)
+	}
+	return t
+}
+
+func perSecond(rate Rate) string {
+	if rate.perSecond() == 0 {
+		return nothing
+	}
+	return digits(rate.perSecond())
+}
+
+// percentage is a rate in percent of another one.
+func percentage(rate, of Rate) string {
+	if rate.perSecond() == 0 || of.perSecond() == 0 {
+		return nothing
+	}
+	return digits(rate.perSecond()/of.perSecond()*100) + " %"
+}
+
 // memoryTable has a row for each size.
 func memoryTable(sizes []Size) *table {
-	t := &table{header: []string{"objects", "in Git", "of these Secrets", "time to create them", "worker's peak RSS", "kubectl's or git's", "ratio"}}
+	t := &table{header: []string{"objects", "in Git", "of these Secrets", "time to create them", "worker's peak RSS", "kubectl's or git's", "ratio", "worker's peak RSS, pull"}}
 	for _, size := range sizes {
 		t.row(count(size.Objects), count(size.Exported), count(size.Secrets), seconds(size.PopulateSeconds),
-			byteCount(size.Product.PeakRSS), byteCount(size.Baseline.PeakRSS), ratio(size.Baseline.PeakRSS, size.Product.PeakRSS))
+			byteCount(size.Product.PeakRSS), byteCount(size.Baseline.PeakRSS), ratio(size.Baseline.PeakRSS, size.Product.PeakRSS),
+			byteCount(size.Pull.PeakRSS))
 	}
 	return t
 }

@@ -2,6 +2,7 @@ package bench
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -21,25 +22,28 @@ import (
 type worker struct {
 	*process.Child
 	run     *run
+	site    *site
 	cluster string // name of the enrolment
 	metrics string // URL
+	log     string
 }
 
 // startWorker starts one with no data of earlier ones.
-func (r *run) startWorker(ctx context.Context, cluster string) (*worker, error) {
+func (r *run) startWorker(ctx context.Context, on *site, cluster string) (*worker, error) {
 	address := fmt.Sprintf("127.0.0.1:%d", r.MetricsPort)
+	log := filepath.Join(r.Dir, "worker-"+cluster+".log")
 	child, err := process.Start(process.Command{
 		Name: "worker " + cluster,
 		Path: r.Worker,
-		Args: []string{"--cluster", cluster + "=" + r.Name, "--kubeconfig", r.kubeconfig(workerUser),
+		Args: []string{"--cluster", cluster + "=" + on.Name(), "--kubeconfig", on.kubeconfig(workerUser),
 			"--data-dir", filepath.Join(r.Dir, "worker-"+cluster), "--metrics-addr", address},
 		Env: r.environment(),
-		Log: filepath.Join(r.Dir, "worker-"+cluster+".log"),
+		Log: log,
 	})
 	if err != nil {
 		return nil, err
 	}
-	w := &worker{Child: child, run: r, cluster: cluster, metrics: "http://" + address + "/metrics"}
+	w := &worker{Child: child, run: r, site: on, cluster: cluster, metrics: "http://" + address + "/metrics", log: log}
 	err = eventually(ctx, time.Minute, func(ctx context.Context) error { return r.Polled(ctx, w.workflow()) })
 	if crash := child.Crash(); crash != nil {
 		err = crash
@@ -66,12 +70,17 @@ func (r *run) environment() []string {
 	return append(env, r.Env...)
 }
 
-func (w *worker) enroll(ctx context.Context, repository string) error {
-	_, err := w.starter(ctx, "enroll", w.cluster, "--repo", w.run.repositoryURL(repository), "--strategy", "push",
+func (w *worker) enroll(ctx context.Context, repository string, more ...string) error {
+	args := append([]string{"enroll", w.cluster, "--repo", w.run.repositoryURL(repository),
 		"--interval", w.run.Interval.String(), "--pat-file", w.run.Git.TokenFile(repository),
-		"--kubeconfig", w.run.Kubeconfig, "--context", w.run.Name)
+		"--kubeconfig", w.site.Kubeconfig(), "--context", w.site.Name()}, more...)
+	_, err := w.starter(ctx, args...)
 	return err
 }
+
+// identity is the file of the age identity that the Secrets of a repository are
+// encrypted for.
+func (r *run) identity(repository string) string { return filepath.Join(r.Dir, repository+".agekey") }
 
 func (w *worker) unenroll(ctx context.Context) error {
 	_, err := w.starter(ctx, "set-strategy", w.cluster, "none")
@@ -112,6 +121,52 @@ func (w *worker) starter(ctx context.Context, args ...string) ([]byte, error) {
 		return nil, fmt.Errorf("starter %s: %w", args[0], err)
 	}
 	return out, nil
+}
+
+// applied is what the worker logged of an Apply.
+type applied struct {
+	ended   time.Time
+	took    time.Duration
+	changed float64 // objects
+}
+
+// awaitApply waits for the first Apply that is logged from a position on and
+// applied something. Reading the log costs the worker nothing.
+func (w *worker) awaitApply(ctx context.Context, from int64) (did applied, err error) {
+	err = eventually(ctx, limit, func(ctx context.Context) error {
+		if err := pause(ctx, 100*time.Millisecond); err != nil {
+			return err
+		}
+		found := false
+		err := eachLine(w.log, from, func(line []byte) error {
+			one, ok := readApplied(line)
+			if ok && one.changed > 0 && !found {
+				did, found = one, true
+			}
+			return nil
+		})
+		if err == nil && !found {
+			err = fmt.Errorf("%s applies nothing, see its log %s", w.cluster, w.log)
+		}
+		return err
+	})
+	return did, err
+}
+
+func readApplied(line []byte) (applied, bool) {
+	if !bytes.Contains(line, []byte(`"msg":"Apply"`)) {
+		return applied{}, false
+	}
+	var entry struct {
+		Time                    time.Time
+		Msg, Duration           string
+		Added, Updated, Deleted float64
+	}
+	if err := json.Unmarshal(line, &entry); err != nil {
+		return applied{}, false
+	}
+	took, err := time.ParseDuration(entry.Duration)
+	return applied{ended: entry.Time, took: took, changed: entry.Added + entry.Updated + entry.Deleted}, err == nil
 }
 
 // activity is what the worker's activities did since its start.

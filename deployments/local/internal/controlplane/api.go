@@ -16,7 +16,7 @@ type apiClient struct {
 }
 
 func newAPIClient(p *pki) (*apiClient, error) {
-	tls, err := p.clientTLS()
+	tls, err := p.clientTLS(adminCert)
 	if err != nil {
 		return nil, err
 	}

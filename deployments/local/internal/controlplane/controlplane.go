@@ -71,6 +71,12 @@ func Start(ctx context.Context, c Config) (*ControlPlane, error) {
 	return plane, nil
 }
 
+// Name is also that of the contexts in its kubeconfigs.
+func (p *ControlPlane) Name() string { return p.config.Name }
+
+// Kubeconfig is the administrator's.
+func (p *ControlPlane) Kubeconfig() string { return p.config.Kubeconfig }
+
 // URL is the API server's address.
 func (p *ControlPlane) URL() string { return fmt.Sprintf("https://127.0.0.1:%d", p.port) }
 

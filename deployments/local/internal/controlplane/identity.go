@@ -1,6 +1,7 @@
 package controlplane
 
 import (
+	"cmp"
 	"crypto/ecdsa"
 	"crypto/tls"
 	"crypto/x509"
@@ -10,8 +11,11 @@ import (
 	"path/filepath"
 )
 
-// ClientTLS is the administrator's side of a connection to the API server.
-func (p *ControlPlane) ClientTLS() (*tls.Config, error) { return p.pki.clientTLS() }
+// ClientTLS is a user's side of a connection to the API server: of one that
+// WriteKubeconfig was called for, or of the administrator, "".
+func (p *ControlPlane) ClientTLS(user string) (*tls.Config, error) {
+	return p.pki.clientTLS(cmp.Or(user, adminCert))
+}
 
 // WriteKubeconfig writes a kubeconfig, mode 0600, for a user of this name with
 // all permissions, so that the audit log tells this user's requests from

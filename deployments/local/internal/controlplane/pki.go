@@ -139,9 +139,10 @@ func (p *pki) createCertificate(name string, template, parent *x509.Certificate,
 	return key, writePEM(p.keyFile(name), "EC PRIVATE KEY", keyDER)
 }
 
-// clientTLS is the administrator's side of a connection to the API server.
-func (p *pki) clientTLS() (*tls.Config, error) {
-	certificate, err := tls.LoadX509KeyPair(p.certFile(adminCert), p.keyFile(adminCert))
+// clientTLS is the side of a connection to the API server of who has the
+// certificate.
+func (p *pki) clientTLS(name string) (*tls.Config, error) {
+	certificate, err := tls.LoadX509KeyPair(p.certFile(name), p.keyFile(name))
 	if err != nil {
 		return nil, err
 	}

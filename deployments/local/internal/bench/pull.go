@@ -1,0 +1,172 @@
+package bench
+
+import (
+	"context"
+	"fmt"
+	"time"
+)
+
+// rawConnections is how many requests are under way at once where the product's
+// pull is compared: as many as it has itself.
+const rawConnections = 16
+
+// pull measures what it takes to make an empty cluster of what the numbered
+// product run has pushed. Each way gets a cluster of its own, one after the
+// other.
+func (r *run) pull(ctx context.Context, number int) (result Pull, err error) {
+	pushed := r.branchOf(fmt.Sprintf("product-%d", number))
+	if result, err = r.standby(ctx, fmt.Sprintf("standby-%d", number), pushed); err != nil {
+		return result, err
+	}
+	bodies, err := r.bodies(ctx, pushed)
+	if err != nil {
+		return result, err
+	}
+	if result.Raw, err = r.raw(ctx, fmt.Sprintf("raw-%d", number), bodies); err != nil {
+		return result, err
+	}
+	if result.Raw.Objects != result.First.Changed {
+		return result, fmt.Errorf("the pull wrote %g objects, raw requests wrote %g: the figures can't be compared", result.First.Changed, result.Raw.Objects)
+	}
+	result.Kubectl, err = r.kubectlApply(ctx, fmt.Sprintf("kubectl-%d", number), bodies)
+	return result, err
+}
+
+// standby measures the product's worker with strategy pull.
+func (r *run) standby(ctx context.Context, name string, pushed branch) (result Pull, err error) {
+	on, err := r.fresh(ctx, name)
+	if err != nil {
+		return result, err
+	}
+	defer on.discard()
+	p := &pullRun{productRun{branch: pushed}}
+	err = r.work(ctx, on, name, &p.productRun, func(ctx context.Context) error {
+		result, err = p.measure(ctx)
+		return err
+	})
+	return result, err
+}
+
+// pullRun is the measuring of a worker that pulls.
+type pullRun struct{ productRun }
+
+func (p *pullRun) measure(ctx context.Context) (result Pull, err error) {
+	steps := []struct {
+		name string
+		cost *Cost
+		do   func(context.Context) (Cost, error)
+	}{
+		{"first pull", &result.First, p.first},
+		{"idle ticks", &result.Idle, p.idle},
+		{"drift", &result.Drift, func(ctx context.Context) (Cost, error) { return p.restored(ctx, result.Idle) }},
+	}
+	for _, step := range steps {
+		p.Step("%s, %s", p.cluster, step.name)
+		if *step.cost, err = step.do(ctx); err != nil {
+			return result, fmt.Errorf("%s: %w", step.name, err)
+		}
+		p.tell(p.cluster, step.name, *step.cost)
+	}
+	peak, err := peakMemory(p.PID())
+	result.PeakRSS = float64(peak)
+	return result, err
+}
+
+// first counts the worker's whole life up to here. The lock is off: what is
+// measured is applying.
+func (p *pullRun) first(ctx context.Context) (Cost, error) {
+	began := time.Now()
+	repository := p.branch.repository
+	if err := p.enroll(ctx, repository, "--strategy", "pull", "--lock", "off", "--age-key-file", p.identity(repository)); err != nil {
+		return Cost{}, err
+	}
+	did, err := p.awaitApply(ctx, 0)
+	if err != nil {
+		return Cost{}, err
+	}
+	if err := p.waitInSync(ctx); err != nil {
+		return Cost{}, err
+	}
+	cpu, err := cpuTime(p.PID())
+	if err != nil {
+		return Cost{}, err
+	}
+	cost, err := p.start.read(ctx)
+	cost.Wall, cost.CPU = did.ended.Sub(began).Seconds(), cpu.Seconds()
+	cost.Apply, cost.Changed = did.took.Seconds(), did.changed
+	if err != nil {
+		return cost, err
+	}
+	// Controllers follow up on what is new, which the ticks to come would see.
+	return cost, quiet(ctx, p.site.api)
+}
+
+// restored has objects drift while the sync is paused, and is the cost of the
+// tick that restores them; idle ticks beside it are taken off.
+func (p *pullRun) restored(ctx context.Context, idle Cost) (Cost, error) {
+	if _, err := p.starter(ctx, "pause", p.cluster); err != nil {
+		return Cost{}, err
+	}
+	chosen := p.objects[:min(p.Many, len(p.objects))]
+	if err := drift(ctx, p.site.api, chosen); err != nil {
+		return Cost{}, err
+	}
+	// Controllers follow up on deletions, which isn't what is measured.
+	if err := quiet(ctx, p.site.api); err != nil {
+		return Cost{}, err
+	}
+	window, err := p.open(ctx)
+	if err != nil {
+		return Cost{}, err
+	}
+	logged, err := position(p.log)
+	if err != nil {
+		return Cost{}, err
+	}
+	began := time.Now()
+	if _, err := p.starter(ctx, "resume", p.cluster); err != nil {
+		return Cost{}, err
+	}
+	did, err := p.awaitApply(ctx, logged)
+	if err != nil {
+		return Cost{}, err
+	}
+	if int(did.changed) != len(chosen) {
+		return Cost{}, fmt.Errorf("%g objects were restored, %d had drifted", did.changed, len(chosen))
+	}
+	if err := pause(ctx, min(time.Second, p.Interval/4)); err != nil {
+		return Cost{}, err
+	}
+	cost, ticks, err := window.close(ctx)
+	if err != nil {
+		return Cost{}, err
+	}
+	cost.CPU = max(0, cost.CPU-max(0, ticks-1)*idle.CPU)
+	cost.Wall = did.ended.Sub(began).Seconds()
+	cost.Apply, cost.Changed, cost.Edited = did.took.Seconds(), did.changed, float64(len(chosen))
+	return cost, p.waitInSync(ctx)
+}
+
+// drift edits one half of the objects, deletes a quarter, and adds to the rest
+// what Git doesn't say, all with a tool of people.
+func drift(ctx context.Context, a *api, chosen []object) error {
+	const (
+		editor   = "?fieldManager=kubectl-edit"
+		edit     = `{"metadata":{"labels":{"app.kubernetes.io/managed-by":"somebody"}}}`
+		addition = `{"metadata":{"annotations":{"bench.example.com/note":"by hand"}}}`
+	)
+	err := concurrently(ctx, connections, chosen, func(ctx context.Context, o object) error {
+		switch o.number % 4 {
+		case 0, 1:
+			return a.mergePatch(ctx, o.path()+editor, edit)
+		case 2:
+			return a.delete(ctx, o.path())
+		default:
+			return a.mergePatch(ctx, o.path()+editor, addition)
+		}
+	})
+	if err != nil {
+		return fmt.Errorf("make %d objects drift: %w", len(chosen), err)
+	}
+	return nil
+}

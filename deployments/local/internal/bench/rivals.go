@@ -1,0 +1,106 @@
+package bench
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync/atomic"
+	"time"
+)
+
+// share is how many objects kubectl applies: some ten seconds of work.
+const share = 400
+
+// raw creates the objects by requests that cost the client nothing but sending
+// them: the API server's own speed.
+func (r *run) raw(ctx context.Context, name string, bodies []body) (Rate, error) {
+	on, err := r.fresh(ctx, name)
+	if err != nil {
+		return Rate{}, err
+	}
+	defer on.discard()
+	client, err := on.user(rawUser)
+	if err != nil {
+		return Rate{}, err
+	}
+	r.Step("%s, creating %d objects", name, len(bodies))
+	began := time.Now()
+	created, err := create(ctx, client, bodies)
+	if err != nil {
+		return Rate{}, err
+	}
+	rate := Rate{Objects: float64(created), Seconds: time.Since(began).Seconds()}
+	r.Note("%s: %s objects/s", name, digits(rate.perSecond()))
+	return rate, nil
+}
+
+// create goes stage by stage and returns how many objects were not there yet: a
+// few every cluster makes for itself.
+func create(ctx context.Context, a *api, bodies []body) (created int64, err error) {
+	var count atomic.Int64
+	for stage := foundations; stage <= others; stage++ {
+		batch := slices.DeleteFunc(slices.Clone(bodies), func(b body) bool { return b.stage != stage })
+		err := concurrently(ctx, rawConnections, batch, func(ctx context.Context, b body) error {
+			err := a.create(ctx, b.collection, b.json)
+			if err == nil {
+				count.Add(1)
+			}
+			return unlessThere(err)
+		})
+		if err != nil {
+			return 0, fmt.Errorf("create the objects: %w", err)
+		}
+		if stage == foundations {
+			if err := awaitWidgets(ctx, a); err != nil {
+				return 0, err
+			}
+		}
+	}
+	return count.Load(), nil
+}
+
+// kubectlApply measures kubectl on a share of the objects: those of the first
+// namespaces. What these need is there already, and kubectl knows the resources.
+func (r *run) kubectlApply(ctx context.Context, name string, bodies []body) (Rate, error) {
+	on, err := r.fresh(ctx, name)
+	if err != nil {
+		return Rate{}, err
+	}
+	defer on.discard()
+	foundation := slices.DeleteFunc(slices.Clone(bodies), func(b body) bool { return b.stage != foundations })
+	if _, err := create(ctx, on.api, foundation); err != nil {
+		return Rate{}, err
+	}
+	file := filepath.Join(r.Dir, name+".yaml")
+	n, err := writeShare(file, bodies)
+	if err != nil {
+		return Rate{}, err
+	}
+	s := &script{run: r, env: append(r.environment(), "KUBECONFIG="+on.kubeconfig(kubectlUser), "KUBECACHEDIR="+filepath.Join(r.Dir, name+".kube-cache"))}
+	if err := s.execute(ctx, nil, r.Kubectl, "api-resources"); err != nil {
+		return Rate{}, err
+	}
+	r.Step("%s, applying %d objects", name, n)
+	s.wall, s.cpu, s.peak = 0, 0, 0
+	if err := s.execute(ctx, nil, r.Kubectl, "apply", "--server-side", "--filename", file); err != nil {
+		return Rate{}, err
+	}
+	rate := Rate{Objects: float64(n), Seconds: s.wall.Seconds(), CPU: s.cpu.Seconds()}
+	r.Note("%s: %s objects/s", name, digits(rate.perSecond()))
+	return rate, nil
+}
+
+// writeShare writes the first objects that lie in a namespace into one file.
+func writeShare(file string, bodies []body) (int, error) {
+	var text []byte
+	n := 0
+	for _, b := range bodies {
+		if b.namespaced && n < share {
+			text = append(append(append(text, "---\n"...), b.json...), '\n')
+			n++
+		}
+	}
+	return n, os.WriteFile(file, text, 0o600)
+}
