@@ -36,7 +36,7 @@ func (r *run) work(ctx context.Context, on *site, cluster string, p *productRun,
 	if p.worker, err = r.startWorker(ctx, on, cluster); err != nil {
 		return err
 	}
-	defer p.worker.Stop(10 * time.Second)
+	defer p.Stop(10 * time.Second)
 	// A worker that dies ends the waiting for what it should do.
 	ctx, end := context.WithCancelCause(ctx)
 	defer end(nil)

@@ -102,7 +102,8 @@ func (p *pullRun) first(ctx context.Context) (Cost, error) {
 }
 
 // restored has objects drift while the sync is paused, and is the cost of the
-// tick that restores them; idle ticks beside it are taken off.
+// tick that restores them, from its beginning on; idle ticks beside it are taken
+// off.
 func (p *pullRun) restored(ctx context.Context, idle Cost) (Cost, error) {
 	if _, err := p.starter(ctx, "pause", p.cluster); err != nil {
 		return Cost{}, err
@@ -119,15 +120,14 @@ func (p *pullRun) restored(ctx context.Context, idle Cost) (Cost, error) {
 	if err != nil {
 		return Cost{}, err
 	}
-	logged, err := position(p.log)
+	from, err := position(p.log)
 	if err != nil {
 		return Cost{}, err
 	}
-	began := time.Now()
 	if _, err := p.starter(ctx, "resume", p.cluster); err != nil {
 		return Cost{}, err
 	}
-	did, err := p.awaitApply(ctx, logged)
+	did, err := p.awaitApply(ctx, from)
 	if err != nil {
 		return Cost{}, err
 	}
@@ -142,7 +142,7 @@ func (p *pullRun) restored(ctx context.Context, idle Cost) (Cost, error) {
 		return Cost{}, err
 	}
 	cost.CPU = max(0, cost.CPU-max(0, ticks-1)*idle.CPU)
-	cost.Wall = did.ended.Sub(began).Seconds()
+	cost.Wall = did.ended.Sub(did.began).Seconds()
 	cost.Apply, cost.Changed, cost.Edited = did.took.Seconds(), did.changed, float64(len(chosen))
 	return cost, p.waitInSync(ctx)
 }

@@ -59,13 +59,13 @@ func TestBodyIsWhatTheFileSaysAndWhereItsPathSays(t *testing.T) {
 
 func TestApplyIsReadFromTheWorkersLog(t *testing.T) {
 	line := `{"time":"2026-01-02T03:04:05.5Z","level":"INFO","msg":"Apply","cluster":"standby","activity":"Apply","duration":"1.25s","revision":"ab","added":3,"updated":2,"deleted":1,"failed":0}`
-	got, ok := readApplied([]byte(line))
-	want := applied{ended: time.Date(2026, 1, 2, 3, 4, 5, 5e8, time.UTC), took: 1250 * time.Millisecond, changed: 6}
+	got, ok := readLogged([]byte(line))
+	want := logged{"Apply", time.Date(2026, 1, 2, 3, 4, 5, 5e8, time.UTC), 1250 * time.Millisecond, 6}
 	if !ok || got != want {
 		t.Errorf("got %+v, %v", got, ok)
 	}
-	for _, other := range []string{"", "not JSON", `{"msg":"object changed","action":"created"}`, `{"msg":"Fetch","duration":"1s"}`} {
-		if got, ok := readApplied([]byte(other)); ok {
+	for _, other := range []string{"", "not JSON", `{"msg":"object changed","action":"created"}`, `{"activity":"Fetch"}`} {
+		if got, ok := readLogged([]byte(other)); ok {
 			t.Errorf("%q is taken for %+v", other, got)
 		}
 	}

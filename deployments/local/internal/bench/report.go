@@ -124,11 +124,12 @@ worker pushed before is applied by another worker, created by raw requests, and 
 - Raw POSTs: the same objects, read, decrypted and encoded as JSON before the clock starts, by one client that throws the
   answers away, over %d connections, as many requests as the worker has under way, and in the same stages: namespaces and
   CRDs, what workloads need, workloads, custom resources. Both go through the relay and the audit log.
-- kubectl: `+"`kubectl apply --server-side -f`"+` of one file with %d of the objects, whose namespaces and CRD are there already
-  and whose resources it knows already.
+- kubectl: `+"`kubectl apply --server-side --recursive -f`"+` of a directory with %d of the objects, a file of JSON for each,
+  decrypted beforehand. Their namespaces and CRD are there already, and kubectl knows the resources already.
 - Drift: the sync is paused, %d objects (or all there are) are edited (half of them), deleted (a quarter) or given an
   annotation that Git doesn't have (a quarter), all in the name of kubectl edit, and the sync is resumed when the
-  controllers are done. The time is from the start of `+"`starter resume`"+` until the end of the Apply that restored all.
+  controllers are done. The time is that of the tick: from the beginning of its first activity until the end of the
+  Apply that restored all.
 - Idle tick: as above.
 
 API requests are counted in the API server's audit log, by the user that each side has to itself; Git requests in the Git

@@ -73,8 +73,8 @@ func (r *run) kubectlApply(ctx context.Context, name string, bodies []body) (Rat
 	if _, err := create(ctx, on.api, foundation); err != nil {
 		return Rate{}, err
 	}
-	file := filepath.Join(r.Dir, name+".yaml")
-	n, err := writeShare(file, bodies)
+	files := filepath.Join(r.Dir, name+".files")
+	n, err := writeShare(files, bodies)
 	if err != nil {
 		return Rate{}, err
 	}
@@ -84,7 +84,7 @@ func (r *run) kubectlApply(ctx context.Context, name string, bodies []body) (Rat
 	}
 	r.Step("%s, applying %d objects", name, n)
 	s.wall, s.cpu, s.peak = 0, 0, 0
-	if err := s.execute(ctx, nil, r.Kubectl, "apply", "--server-side", "--filename", file); err != nil {
+	if err := s.execute(ctx, nil, r.Kubectl, "apply", "--server-side", "--recursive", "--filename", files); err != nil {
 		return Rate{}, err
 	}
 	rate := Rate{Objects: float64(n), Seconds: s.wall.Seconds(), CPU: s.cpu.Seconds()}
@@ -92,15 +92,20 @@ func (r *run) kubectlApply(ctx context.Context, name string, bodies []body) (Rat
 	return rate, nil
 }
 
-// writeShare writes the first objects that lie in a namespace into one file.
-func writeShare(file string, bodies []body) (int, error) {
-	var text []byte
-	n := 0
+// writeShare writes the first objects that lie in a namespace to a directory.
+func writeShare(directory string, bodies []body) (n int, err error) {
 	for _, b := range bodies {
-		if b.namespaced && n < share {
-			text = append(append(append(text, "---\n"...), b.json...), '\n')
-			n++
+		if !b.namespaced || n == share {
+			continue
 		}
+		folder := filepath.Join(directory, filepath.FromSlash(b.collection))
+		if err := os.MkdirAll(folder, 0o700); err != nil {
+			return n, err
+		}
+		if err := os.WriteFile(filepath.Join(folder, fmt.Sprintf("%d.json", n)), b.json, 0o600); err != nil {
+			return n, err
+		}
+		n++
 	}
-	return n, os.WriteFile(file, text, 0o600)
+	return n, nil
 }

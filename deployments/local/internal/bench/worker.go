@@ -123,11 +123,18 @@ func (w *worker) starter(ctx context.Context, args ...string) ([]byte, error) {
 	return out, nil
 }
 
-// applied is what the worker logged of an Apply.
+// logged is what the worker logs of an activity.
+type logged struct {
+	activity string
+	ended    time.Time
+	took     time.Duration
+	changed  float64 // objects
+}
+
+// applied is an Apply, and when the first activity of its tick began.
 type applied struct {
-	ended   time.Time
-	took    time.Duration
-	changed float64 // objects
+	logged
+	began time.Time
 }
 
 // awaitApply waits for the first Apply that is logged from a position on and
@@ -138,10 +145,17 @@ func (w *worker) awaitApply(ctx context.Context, from int64) (did applied, err e
 			return err
 		}
 		found := false
+		var began time.Time
 		err := eachLine(w.log, from, func(line []byte) error {
-			one, ok := readApplied(line)
-			if ok && one.changed > 0 && !found {
-				did, found = one, true
+			one, ok := readLogged(line)
+			if !ok || found {
+				return nil
+			}
+			if start := one.ended.Add(-one.took); began.IsZero() || start.Before(began) {
+				began = start
+			}
+			if one.activity == "Apply" && one.changed > 0 {
+				did, found = applied{one, began}, true
 			}
 			return nil
 		})
@@ -153,20 +167,20 @@ func (w *worker) awaitApply(ctx context.Context, from int64) (did applied, err e
 	return did, err
 }
 
-func readApplied(line []byte) (applied, bool) {
-	if !bytes.Contains(line, []byte(`"msg":"Apply"`)) {
-		return applied{}, false
+func readLogged(line []byte) (logged, bool) {
+	if !bytes.Contains(line, []byte(`"activity":`)) { // most lines are about objects
+		return logged{}, false
 	}
 	var entry struct {
 		Time                    time.Time
-		Msg, Duration           string
+		Activity, Duration      string
 		Added, Updated, Deleted float64
 	}
 	if err := json.Unmarshal(line, &entry); err != nil {
-		return applied{}, false
+		return logged{}, false
 	}
 	took, err := time.ParseDuration(entry.Duration)
-	return applied{ended: entry.Time, took: took, changed: entry.Added + entry.Updated + entry.Deleted}, err == nil
+	return logged{entry.Activity, entry.Time, took, entry.Added + entry.Updated + entry.Deleted}, err == nil
 }
 
 // activity is what the worker's activities did since its start.
