@@ -91,7 +91,9 @@ func (a *Activities) apply(ctx context.Context, in workflows.ApplyInput, p *prog
 	if err != nil {
 		return workflows.ApplyResult{}, err
 	}
-	if err := r.writeAll(ctx, paths); err != nil {
+	err = r.writeAll(ctx, paths)
+	a.pulled.desired.Rest()
+	if err != nil {
 		return workflows.ApplyResult{}, err
 	}
 	deletions, finished, err := r.prune(ctx, repository)
@@ -208,35 +210,42 @@ func (r *application) write(ctx context.Context, batch []plan.Write) error {
 		return cmp.Or(cmp.Compare(x.File, y.File), cmp.Compare(x.Index, y.Index))
 	})
 	planned := map[string]plannedWrite{}
-	writes := make([]kube.Write, 0, len(batch))
-	for _, w := range batch {
-		resource, object, err := memory.desired.Object(w.Path, r.index)
-		if err != nil {
-			r.fail(w, err)
-			continue
+	writes := func(yield func(kube.Write) bool) { // each is read when its turn comes
+		for _, w := range batch {
+			resource, object, err := memory.desired.Object(w.Path, r.index)
+			if err != nil {
+				r.fail(w, err)
+				continue
+			}
+			p := plannedWrite{Write: w}
+			if isSecret(w.Path) {
+				p.secret = object
+			}
+			planned[w.Path] = p
+			if !yield(kube.Write{
+				Path: w.Path, Resource: resource, Object: object, Hash: w.Git, Live: w.Live,
+				Scaled: memory.desired.IsScaled(manifest.IDOf(object)),
+			}) {
+				return
+			}
 		}
-		planned[w.Path] = plannedWrite{w, object}
-		writes = append(writes, kube.Write{
-			Path: w.Path, Resource: resource, Object: object, Live: w.Live,
-			Scaled: memory.desired.IsScaled(manifest.IDOf(object)),
-		})
 	}
-	for _, written := range r.index.Apply(ctx, writes, r.reporting("applied")) {
+	for _, written := range r.index.ApplyAll(ctx, writes, len(batch), r.reporting("applied")) {
 		r.took(planned[written.Path], written)
 	}
 	return ctx.Err()
 }
 
-// plannedWrite is a write with the object that it wants.
+// plannedWrite is a write with the Secret that it wants, if it is one.
 type plannedWrite struct {
 	plan.Write
-	object map[string]any
+	secret map[string]any
 }
 
 // failure is why it failed. A webhook may quote what it refuses, and a Secret must not be quoted.
 func (w plannedWrite) failure(err error) error {
 	if isSecret(w.Path) {
-		return errors.New(secrets.Redact(err.Error(), w.object))
+		return errors.New(secrets.Redact(err.Error(), w.secret))
 	}
 	return err
 }

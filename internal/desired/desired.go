@@ -13,7 +13,6 @@ import (
 
 	"github.com/active-cluster-sync/active-cluster-sync/internal/manifest"
 	"github.com/active-cluster-sync/active-cluster-sync/internal/repo"
-	"github.com/active-cluster-sync/active-cluster-sync/internal/secrets"
 	"github.com/active-cluster-sync/active-cluster-sync/internal/tree"
 )
 
@@ -33,6 +32,7 @@ type State struct {
 	// troubled are the files with something to report or to try again, doubled the objects that are declared
 	// more than once: few, so that a tick needn't look through the rest.
 	troubled, doubled map[string]bool
+	kept              kept
 	// opened is the file that was decoded last.
 	opened struct {
 		blob      plumbing.Hash
@@ -70,7 +70,6 @@ type place struct {
 
 // Store is where revisions are read from.
 type Store interface {
-	Files(revision plumbing.Hash) ([]repo.FileEntry, error)
 	Changes(from, to plumbing.Hash) ([]repo.Change, error)
 	Read(blob plumbing.Hash) ([]byte, error)
 }
@@ -96,7 +95,10 @@ func New(repository Store, rules Rules) *State {
 
 // Follow brings the state to a revision whose content is in the store.
 func (d *State) Follow(revision plumbing.Hash, kinds Kinds) error {
-	changes, err := d.changes(revision)
+	if revision == d.revision {
+		return nil
+	}
+	changes, err := d.repository.Changes(d.revision, revision) // all files at first
 	if err != nil {
 		return err
 	}
@@ -104,14 +106,18 @@ func (d *State) Follow(revision plumbing.Hash, kinds Kinds) error {
 	for _, change := range changes {
 		d.forget(change.Path, rescaled)
 	}
+	var files []tree.Change
 	for _, change := range changes {
 		switch {
 		case change.Obstacle != "":
 			d.stumble(change.Path, change.Obstacle)
 		case !change.To.IsZero():
-			d.read(change.Path, change.To, kinds, rescaled)
+			files = append(files, change.Change)
 		}
 	}
+	d.decodeAll(files, func(change tree.Change, content decoded) {
+		d.read(change.Path, change.To, content, kinds, rescaled)
+	})
 	// Whether spec.replicas counts may have changed for objects in files that did not.
 	for id := range rescaled {
 		if resource, ok := kinds.Resolve(schema.GroupKind{Group: id.Group, Kind: id.Kind}); ok {
@@ -161,25 +167,6 @@ func (d *State) Origin(path string) (Origin, bool) {
 	return Origin{places[0].file, doc.line, places[0].index, doc.encrypted}, true
 }
 
-// changes lists the files that differ from the revision that the state is at: all of them at first.
-func (d *State) changes(revision plumbing.Hash) ([]repo.Change, error) {
-	if revision == d.revision {
-		return nil, nil
-	}
-	if !d.revision.IsZero() {
-		return d.repository.Changes(d.revision, revision)
-	}
-	files, err := d.repository.Files(revision)
-	if err != nil {
-		return nil, err
-	}
-	changes := make([]repo.Change, 0, len(files))
-	for _, f := range files {
-		changes = append(changes, repo.Change{Change: tree.Change{Path: f.Path, To: f.Hash}, Obstacle: f.Obstacle})
-	}
-	return changes, nil
-}
-
 // stumble takes in what stands where a file may be expected, and can't be read.
 func (d *State) stumble(path, obstacle string) {
 	d.files[path] = &file{problems: []manifest.Problem{{File: path, Message: obstacle}}}
@@ -187,11 +174,10 @@ func (d *State) stumble(path, obstacle string) {
 }
 
 // read takes in a file. The targets of its autoscalers are added to rescaled.
-func (d *State) read(path string, blob plumbing.Hash, kinds Kinds, rescaled map[manifest.ID]bool) {
-	documents, sealed, problems := d.decode(path, blob)
-	told := slices.DeleteFunc(slices.Clone(problems), func(p manifest.Problem) bool { return p.Foreign })
-	f := &file{blob: blob, problems: told, foreign: len(told) < len(problems)}
-	for _, doc := range documents {
+func (d *State) read(path string, blob plumbing.Hash, content decoded, kinds Kinds, rescaled map[manifest.ID]bool) {
+	told := slices.DeleteFunc(slices.Clone(content.problems), func(p manifest.Problem) bool { return p.Foreign })
+	f := &file{blob: blob, problems: told, foreign: len(told) < len(content.problems)}
+	for _, doc := range content.documents {
 		entry := document{id: manifest.IDOf(doc.Object), line: doc.Line, encrypted: doc.Sealed}
 		for _, target := range manifest.ScaleTargets(doc.Object) {
 			target.Namespace = cmp.Or(target.Namespace, defaultNamespace)
@@ -202,45 +188,21 @@ func (d *State) read(path string, blob plumbing.Hash, kinds Kinds, rescaled map[
 		f.docs = append(f.docs, entry)
 	}
 	d.files[path] = f
-	d.placeAll(path, documents, sealed, kinds)
-}
-
-// decode reads the documents of a file, decrypted where they are encrypted. It answers why that is not
-// possible, if it isn't; the documents then are as they lie in Git.
-func (d *State) decode(path string, blob plumbing.Hash) (documents []manifest.Document, sealed string, problems []manifest.Problem) {
-	content, err := d.repository.Read(blob)
-	if err != nil {
-		return nil, "", []manifest.Problem{{File: path, Line: 1, Message: err.Error()}}
-	}
-	documents, problems = manifest.Decode(path, content)
-	if !slices.ContainsFunc(documents, func(doc manifest.Document) bool { return doc.Sealed }) {
-		return documents, "", problems
-	}
-	plaintext, err := secrets.Open(d.rules.Keys, content)
-	if err != nil {
-		return documents, err.Error(), problems
-	}
-	opened, problems := manifest.Decode(path, plaintext)
-	if len(opened) == len(documents) {
-		for i := range opened {
-			opened[i].Line, opened[i].Sealed = documents[i].Line, documents[i].Sealed // decryption writes the file anew
-		}
-	}
-	return opened, "", problems
+	d.placeAll(path, content, kinds)
 }
 
 // place reads a file again and places its documents anew.
 func (d *State) place(path string, kinds Kinds) {
-	documents, sealed, _ := d.decode(path, d.files[path].blob)
-	d.placeAll(path, documents, sealed, kinds)
+	d.placeAll(path, d.decode(path, d.files[path].blob), kinds)
 }
 
 // placeAll finds the canonical path and the hash of each document of a file whose kind the cluster knows.
-func (d *State) placeAll(path string, documents []manifest.Document, sealed string, kinds Kinds) {
-	f := d.files[path]
+func (d *State) placeAll(path string, content decoded, kinds Kinds) {
+	f, documents := d.files[path], content.documents
 	for i := range min(len(f.docs), len(documents)) {
 		doc, at := &f.docs[i], place{path, i}
 		d.undeclare(doc.path, at)
+		d.drop(at)
 		doc.path, doc.excluded, doc.sealed = "", "", ""
 		resource, ok := kinds.Resolve(schema.GroupKind{Group: doc.id.Group, Kind: doc.id.Kind})
 		if !ok {
@@ -248,18 +210,19 @@ func (d *State) placeAll(path string, documents []manifest.Document, sealed stri
 		}
 		object := documents[i].Object
 		doc.excluded = d.Normalise(resource, object)
-		content, err := manifest.Encode(object)
+		yaml, err := manifest.Encode(object)
 		if err != nil {
 			f.problems = append(f.problems, manifest.Problem{File: path, Line: doc.line, Object: doc.id.String(), Message: err.Error()})
 			continue
 		}
 		id := manifest.IDOf(object)
-		doc.path, doc.hash = manifest.Path(resource, id.Namespace, id.Name), d.hash(resource, content)
+		doc.path, doc.hash = manifest.Path(resource, id.Namespace, id.Name), d.hash(resource, yaml)
 		if documents[i].Sealed && doc.excluded == "" {
-			doc.sealed = sealed
+			doc.sealed = content.sealed
 		}
 		d.declared[doc.path] = append(d.declared[doc.path], at)
 		d.settle(doc.path)
+		d.keep(at, object)
 	}
 	if len(f.problems) > 0 || slices.ContainsFunc(f.docs, document.troubled) {
 		d.troubled[path] = true
@@ -310,6 +273,7 @@ func (d *State) forget(path string, rescaled map[manifest.ID]bool) {
 	}
 	for i, doc := range f.docs {
 		d.undeclare(doc.path, place{path, i})
+		d.drop(place{path, i})
 		for _, target := range doc.targets {
 			if d.scaled[target]--; d.scaled[target] == 0 {
 				delete(d.scaled, target)
@@ -364,7 +328,7 @@ func (d *State) Resolve(kinds Kinds) {
 }
 
 // Object reads the normalised content that the tree has the hash of. Reading the objects of one file
-// after another decodes the file once.
+// after another decodes the file once, and before Rest not even that.
 func (d *State) Object(path string, kinds Kinds) (manifest.Resource, map[string]any, error) {
 	at := d.declared[path][0]
 	doc := d.document(at)
@@ -372,9 +336,12 @@ func (d *State) Object(path string, kinds Kinds) (manifest.Resource, map[string]
 	if !ok {
 		return manifest.Resource{}, nil, unknownKind(doc.id)
 	}
+	if object, ok := d.recall(at); ok {
+		return resource, object, nil
+	}
 	if blob := d.files[at.file].blob; d.opened.blob != blob {
 		d.opened.blob = blob
-		d.opened.documents, _, _ = d.decode(at.file, blob)
+		d.opened.documents = d.decode(at.file, blob).documents
 	}
 	if at.index >= len(d.opened.documents) {
 		return manifest.Resource{}, nil, fmt.Errorf("%s can't be read any more: it is fetched again at the next try", at.file)

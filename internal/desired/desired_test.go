@@ -45,13 +45,6 @@ func (r *revisions) tree(revision plumbing.Hash) tree.Tree {
 	})
 }
 
-func (r *revisions) Files(revision plumbing.Hash) (entries []repo.FileEntry, err error) {
-	for path, hash := range r.tree(revision).All() {
-		entries = append(entries, repo.FileEntry{Path: path, Hash: hash, Obstacle: r.obstacle(hash)})
-	}
-	return entries, nil
-}
-
 func (r *revisions) Changes(from, to plumbing.Hash) (changes []repo.Change, err error) {
 	for _, c := range tree.Diff(r.tree(from), r.tree(to)) {
 		changes = append(changes, repo.Change{Change: c, Obstacle: r.obstacle(c.To)})
@@ -247,6 +240,17 @@ func TestFollowingEqualsReadingAfresh(t *testing.T) {
 			require.Equal(t, fresh.Tree().Hash(), followed.Tree().Hash(), "%v", slices.Sorted(maps.Keys(files)))
 			require.ElementsMatch(t, messages(fresh), messages(followed))
 			require.Equal(t, fresh.scaled, followed.scaled)
+			fresh.Rest() // so that it reads the files again
+			for path, hash := range fresh.Tree().All() {
+				resource, object, err := followed.Object(path, served)
+				require.NoError(t, err)
+				_, again, err := fresh.Object(path, served)
+				require.NoError(t, err)
+				require.Equal(t, again, object)
+				yaml, err := manifest.Encode(object)
+				require.NoError(t, err)
+				require.Equal(t, hash, fresh.hash(resource, yaml))
+			}
 		}
 	})
 }

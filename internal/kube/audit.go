@@ -227,7 +227,7 @@ func (a *audit) read(ctx context.Context, k key) (*record, error) {
 	case err != nil:
 		return nil, fmt.Errorf("read %s: %w", k.path(a.kind), explain(err))
 	}
-	return a.index.record(a.kind, live), nil
+	return a.index.record(a.kind, live, nil), nil
 }
 
 // contradicts reports whether what was read, nil for nothing, proves the entry, nil for none, wrong.

@@ -146,7 +146,7 @@ func (w *writer) settle(ctx context.Context, t target, now *unstructured.Unstruc
 			return plumbing.ZeroHash, fmt.Errorf("read back as %s: %w", t.indexed.GVK().GroupVersion(), err)
 		}
 	}
-	rec := w.index.recordNew(t.indexed, now)
+	rec := w.index.recordNew(t.indexed, now, &t.Write)
 	w.index.see(t.indexed, rec)
 	return rec.hash, rec.err
 }

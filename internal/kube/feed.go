@@ -84,7 +84,7 @@ func (f *feed) list(ctx context.Context, options metav1.ListOptions) (runtime.Ob
 	records.SetResourceVersion(list.GetResourceVersion())
 	records.SetContinue(list.GetContinue())
 	for i := range list.Items {
-		records.Items[i] = f.index.recordNew(f.kind, &list.Items[i])
+		records.Items[i] = f.index.recordNew(f.kind, &list.Items[i], nil)
 		list.Items[i].Object = nil
 	}
 	return records, nil
@@ -162,7 +162,7 @@ func (f *feed) forward(ctx context.Context, w *recordWatch, listing bool) {
 	for event := range w.source.ResultChan() {
 		switch object, _ := event.Object.(*unstructured.Unstructured); event.Type {
 		case watch.Added, watch.Modified:
-			event.Object = f.index.recordNew(f.kind, object)
+			event.Object = f.index.recordNew(f.kind, object, nil)
 		case watch.Deleted:
 			event.Object = &record{ObjectMeta: metaOf(object)}
 		case watch.Error:

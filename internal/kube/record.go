@@ -2,6 +2,7 @@ package kube
 
 import (
 	"fmt"
+	"reflect"
 
 	"github.com/go-git/go-git/v5/plumbing"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -36,13 +37,14 @@ func (r *record) DeepCopyObject() runtime.Object {
 }
 
 // recordNew is record, without the work where the index has this version of the object already: because
-// an own write was answered with it, or because the watch was lost and everything is listed again.
-func (x *Index) recordNew(r manifest.Resource, u *unstructured.Unstructured) *record {
+// an own write was answered with it, or because the watch was lost and everything is listed again. The object
+// is likely to be what was written, which is nil where it is nobody's answer.
+func (x *Index) recordNew(r manifest.Resource, u *unstructured.Unstructured, written *Write) *record {
 	meta := metaOf(u)
 	if e, ok := x.has(r, meta); ok {
 		return &record{ObjectMeta: meta, hash: e.hash, skipped: e.skipped, known: true}
 	}
-	return x.record(r, u)
+	return x.record(r, u, written)
 }
 
 func (x *Index) has(kind manifest.Resource, meta metav1.ObjectMeta) (entry, bool) {
@@ -60,7 +62,7 @@ func (x *Index) has(kind manifest.Resource, meta metav1.ObjectMeta) (entry, bool
 }
 
 // record consumes an object of the API server.
-func (x *Index) record(r manifest.Resource, u *unstructured.Unstructured) *record {
+func (x *Index) record(r manifest.Resource, u *unstructured.Unstructured, written *Write) *record {
 	obj := u.Object
 	// Items of a list don't say what they are.
 	obj["apiVersion"], obj["kind"] = r.GVK().ToAPIVersionAndKind()
@@ -69,7 +71,12 @@ func (x *Index) record(r manifest.Resource, u *unstructured.Unstructured) *recor
 		return rec
 	}
 	rec.scaled = x.isScaled(idOf(r, rec))
-	yaml, err := encode(r, obj, manifest.Surroundings{Scaled: rec.scaled})
+	manifest.Normalise(r, obj, manifest.Surroundings{Scaled: rec.scaled})
+	if written != nil && !written.Hash.IsZero() && reflect.DeepEqual(obj, written.Object) {
+		rec.hash = written.Hash // and the content is where the object was written from
+		return rec
+	}
+	yaml, err := manifest.Encode(obj)
 	if err != nil {
 		rec.err = fmt.Errorf("%s: %w", idOf(r, rec), err)
 		return rec

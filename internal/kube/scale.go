@@ -150,6 +150,6 @@ func (x *Index) readAgain(ctx context.Context, object reread) error {
 	case err != nil:
 		return err
 	}
-	x.see(kind, x.record(kind, live))
+	x.see(kind, x.record(kind, live, nil))
 	return nil
 }

@@ -3,6 +3,7 @@ package kube
 import (
 	"context"
 	"fmt"
+	"iter"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -22,6 +23,9 @@ type Write struct {
 	Resource manifest.Resource // as Resolve said
 	// Object is the normalised content that is wanted, in any served version; nil deletes.
 	Object map[string]any
+	// Hash is that of the object's normalised YAML, if it is known. It spares the work of finding it again
+	// where the API server answers with the same content.
+	Hash plumbing.Hash
 	// Live is the hash that the object had in the index when this was planned; zero when there was none.
 	// It only chooses what to try first.
 	Live plumbing.Hash
@@ -70,24 +74,32 @@ const defaultParallel = 16
 // returns, so that the watch has no news of them. It is up to the caller to write namespaces before what
 // is in them.
 func (x *Index) Apply(ctx context.Context, writes []Write, o ApplyOptions) []Written {
+	return x.ApplyAll(ctx, slices.Values(writes), len(writes), o)
+}
+
+// ApplyAll is Apply for writes that are made as they are needed, up to total of them: decoded objects take a
+// lot of memory.
+func (x *Index) ApplyAll(ctx context.Context, writes iter.Seq[Write], total int, o ApplyOptions) []Written {
 	w := &writer{index: x}
 	if o.DryRun {
 		w.dryRun = dryRun
 	}
-	results := make([]Written, len(writes))
+	results := make([]Written, 0, total) // of that capacity: each write has a place in it that doesn't move
 	var mu sync.Mutex
 	done := 0
 	group := new(errgroup.Group)
 	if group.SetLimit(defaultParallel); o.Parallel > 0 {
 		group.SetLimit(o.Parallel)
 	}
-	for i, write := range writes {
+	for write := range writes {
+		results = append(results, Written{})
+		result := &results[len(results)-1]
 		group.Go(func() error {
-			results[i] = w.do(ctx, write)
+			*result = w.do(ctx, write)
 			mu.Lock()
 			defer mu.Unlock()
 			if done++; o.Progress != nil {
-				o.Progress(done, len(writes))
+				o.Progress(done, total)
 			}
 			return nil
 		})

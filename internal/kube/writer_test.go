@@ -174,6 +174,39 @@ func TestBadObjectsDontStopTheRest(t *testing.T) {
 	require.Equal(t, 60, calls)
 }
 
+// TestKnownHashIsTakenOnlyForTheSameContent: the API server fills in defaults, so that an object may become
+// something else than what was written.
+func TestKnownHashIsTakenOnlyForTheSameContent(t *testing.T) {
+	t.Parallel()
+	index := startIndex(t, connectAdmin(t))
+	snapshot(t, index)
+	ns := namespace(t)
+	for name, c := range map[string]struct {
+		text string
+		same bool
+	}{
+		"stored as it is": {configMap(ns, "plain", "1"), true},
+		"defaulted":       {deployment(ns, "cart", 2), false},
+	} {
+		w := wanted(t, index, c.text)
+		content, err := manifest.Encode(w.Object)
+		require.NoError(t, err)
+		w.Hash = manifest.Hash(content)
+		result := written(t, index, w)
+		require.Equal(t, kube.Created, result.Action, name)
+		truth, _ := listed(t, ns, w.Resource).Get(w.Path)
+		require.Equal(t, truth, result.Hash, name)
+		require.Equal(t, c.same, truth == w.Hash, name)
+
+		edit(t, object(t, c.text), func(obj map[string]any) {
+			_ = unstructured.SetNestedField(obj, "x", "metadata", "annotations", "added")
+		})
+		result = written(t, index, w)
+		require.Equal(t, kube.Updated, result.Action, name)
+		require.Equal(t, truth, result.Hash, name)
+	}
+}
+
 func TestExcludedObjectsAreNeitherWrittenNorDeleted(t *testing.T) {
 	t.Parallel()
 	index := startIndex(t, connectAdmin(t))
