@@ -1,4 +1,4 @@
-// Package activities does the work of ClusterSync: Export, Fetch, Commit and Apply, one file each. They
+// Package activities does the work of ClusterSync: Export, Fetch, Commit, Apply and Lock, one file each. They
 // ensure rather than assume: each can run in any worker process at any time and again after a crash, for
 // it starts from what it finds and not from what another activity left behind.
 package activities
@@ -50,6 +50,7 @@ type Activities struct {
 	// committing does the same for Commit.
 	committing sync.Mutex
 	sealed     sealed
+	locked     locked
 }
 
 // source is where a repository handle reads and writes.
@@ -69,6 +70,7 @@ func (a *Activities) Register(w worker.ActivityRegistry) {
 		workflows.FetchActivity:  a.Fetch,
 		workflows.CommitActivity: a.Commit,
 		workflows.ApplyActivity:  a.Apply,
+		workflows.LockActivity:   a.Lock,
 	} {
 		w.RegisterActivityWithOptions(run, activity.RegisterOptions{Name: name})
 	}

@@ -262,6 +262,9 @@ func (r *application) took(planned plannedWrite, written kube.Written) {
 		r.fail(w, fmt.Errorf("the object in the cluster is not synced (%s): remove it from Git, or lift the reason", written.Reason))
 		return
 	default:
+		if kube.RefusedByLock(written.Err) {
+			r.locked.forget() // the sync acts as another user than the lock knows: look at it anew
+		}
 		r.fail(w, planned.failure(written.Err))
 		return
 	}

@@ -16,7 +16,7 @@ func (a *Activities) Export(ctx context.Context, in workflows.ExportInput) (work
 		}
 		result := workflows.ExportResult{
 			Tree: v.state(v.live), Objects: v.live.Len(),
-			Excluded: v.snapshot.Skipped, UnreadCount: len(v.snapshot.Unread),
+			Excluded: v.snapshot.Skipped, UnreadCount: len(v.snapshot.Unread), Locked: a.locked.inPlace(in.Config, v),
 		}
 		for _, unread := range v.snapshot.Unread[:min(len(v.snapshot.Unread), workflows.MaxListed)] {
 			result.Unread = append(result.Unread, workflows.Failure{Object: unread.Resource, Message: unread.Message})

@@ -97,6 +97,10 @@ func (a *Activities) checkIdentity(ctx context.Context, c workflows.Config, inde
 			return err
 		}
 	}
+	return a.checkUID(c, uid)
+}
+
+func (a *Activities) checkUID(c workflows.Config, uid string) error {
 	if uid != c.ClusterUID {
 		return lasting(workflows.ClusterMismatch, fmt.Sprintf(
 			"the worker is connected to a cluster with UID %s, but %s was enrolled with UID %s: start the worker with the right kubeconfig and context, or unenroll and enroll again",

@@ -195,5 +195,20 @@ func (e *enrolling) checkCluster(ctx context.Context) (found string, err error) 
 	if e.target.context != "" {
 		found += ", context " + e.target.context
 	}
-	return found + ", permitted for strategy " + string(e.config.Strategy), nil
+	return found + ", permitted for strategy " + string(e.config.Strategy), e.checkLock(ctx)
+}
+
+// checkLock only warns: what people edit is set back all the same.
+func (e *enrolling) checkLock(ctx context.Context) error {
+	if !e.config.Locks() {
+		return nil
+	}
+	missing, err := e.cluster.LockPermissions(ctx)
+	if err != nil {
+		return explainCluster(e.cluster.Host(), err)
+	}
+	if len(missing) > 0 {
+		e.t.warned("lock", "the kubeconfig's user may not "+strings.Join(missing, ", ")+"; if the worker's may not either, people can edit synced objects, which are then set back")
+	}
+	return nil
 }

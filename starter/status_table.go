@@ -39,6 +39,9 @@ func (t *terminal) statusTable(s workflows.Status) string {
 	if s.BranchEvent != nil {
 		facts = append(facts, []string{"Branch event", s.BranchEvent.String() + ", " + when(&s.BranchEvent.Time)})
 	}
+	if lock := s.Lock.String(); lock != "" {
+		facts = append(facts, []string{"Lock", lock})
+	}
 	for _, reason := range slices.Sorted(maps.Keys(s.Excluded)) {
 		facts = append(facts, []string{"Left out", fmt.Sprintf("%d %s", s.Excluded[reason], reason)})
 	}

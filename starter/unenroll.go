@@ -20,6 +20,7 @@ func unenrollCommand(t *terminal) *cli.Command {
 		UsageText: "starter unenroll CLUSTER [--kubeconfig FILE] [--context NAME] [--yes]",
 		Description: `The branch in Git and the objects in the cluster are left as they are. With --kubeconfig or --context the Secret
 with the Git credentials is removed from the cluster too, but for the age keys that open the Secrets in Git.
+A lock on the synced objects is taken away by the worker, or with --context by this command.
 Repeating it is safe.
 
 Examples:
@@ -69,6 +70,9 @@ func unenroll(ctx context.Context, t *terminal, cluster string, at target) error
 		t.say("The sync of cluster %s has ended%s. What is in Git and in the cluster is left as it is.", cluster, how)
 	} else {
 		t.say("Cluster %s is not enrolled, so there is no sync to end.", cluster)
+	}
+	if err := r.unlock(ctx, t, e, holder); err != nil {
+		return err
 	}
 	switch {
 	case holder != nil:
@@ -122,8 +126,38 @@ func (r *registry) credentialsHolder(ctx context.Context, e enrolment, at target
 	return cluster, nil
 }
 
-// endTime is how long a worker gets to end a sync in good order.
-const endTime = 10 * time.Second
+// unlock sees to it that nobody is kept from editing what isn't synced any more. The worker takes the lock away
+// when the sync ends in good order; otherwise it is done here, or a person is told how to.
+func (r *registry) unlock(ctx context.Context, t *terminal, e enrolment, holder *kube.Cluster) error {
+	if holder == nil {
+		left, err := r.lockLeft(ctx, e)
+		if left {
+			t.say("People may still be kept from editing what was synced: repeat this with --context, or remove the lock with `%s`.", kube.LockRemoval(e.cluster))
+		}
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, clusterTimeout)
+	defer cancel()
+	if err := holder.RemoveLock(ctx, e.cluster); err != nil {
+		return fmt.Errorf("people may still be kept from editing what was synced: remove the lock with `%s`: %w", kube.LockRemoval(e.cluster), explainCluster(holder.Host(), err))
+	}
+	return nil
+}
+
+// lockLeft reports whether the lock may still be in the cluster of an enrolment that has just ended.
+func (r *registry) lockLeft(ctx context.Context, e enrolment) (bool, error) {
+	if !e.running {
+		return false, nil
+	}
+	if status, err := r.answer(ctx, e.cluster); err == nil {
+		return status.Lock.State == workflows.LockingOn, nil
+	}
+	config, err := r.config(ctx, e)
+	return config.Lock == workflows.LockOn && e.strategy == workflows.Pull, err
+}
+
+// endTime is how long a worker gets to end a sync in good order, taking the lock away among it.
+const endTime = 45 * time.Second
 
 // end cancels the workflow. Where no worker does its part, it is terminated; it tells which way it
 // went, in words.

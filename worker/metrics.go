@@ -29,7 +29,7 @@ func newMetrics() *metrics {
 		registry: prometheus.NewRegistry(),
 		activities: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name:    "cluster_sync_activity_duration_seconds",
-			Help:    "Time that the sync activities took, by cluster, activity (Export, Fetch, Commit, Apply) and result (ok, error).",
+			Help:    "Time that the sync activities took, by cluster, activity (Export, Fetch, Commit, Apply, Lock) and result (ok, error).",
 			Buckets: prometheus.ExponentialBuckets(0.001, 4, 9),
 		}, []string{"cluster", "activity", "result"}),
 		defects: prometheus.NewCounterVec(prometheus.CounterOpts{

@@ -19,8 +19,18 @@ func ClusterSync(ctx workflow.Context, state State) error {
 		return err
 	}
 	workflow.Go(ctx, s.listen)
+	err := s.live(ctx)
+	if temporal.IsCanceledError(err) {
+		s.unlockAtEnd(ctx)
+	}
+	return err
+}
+
+// live goes on until the enrolment ends, or a fresh history has to begin.
+func (s *clusterSync) live(ctx workflow.Context) error {
 	for {
 		s.wake = false
+		s.unlock(ctx)
 		if s.state.running() {
 			s.tick(ctx)
 		}
@@ -80,18 +90,19 @@ func (s *clusterSync) sync(ctx workflow.Context, config Config) error {
 	if exported.StaleSince != nil {
 		return temporal.NewApplicationError(exported.StaleMessage, ClusterUnreachable)
 	}
+	locked := s.lock(ctx, config, exported.Locked)
 	now := workflow.Now(ctx)
 	switch settled := s.state.settledFor(config, exported.Tree, fetched.Revision); {
 	case settled && !s.state.retryDue(now):
 		s.state.agree(now)
-		return nil
+		return locked
 	case !settled:
 		s.state.behind(now)
 	}
 	if config.Strategy == Push {
 		return s.push(ctx, config, fetched.Revision)
 	}
-	return s.pull(ctx, config, fetched.Revision)
+	return errors.Join(locked, s.pull(ctx, config, fetched.Revision))
 }
 
 // look reads both sides at the same time.
@@ -162,7 +173,11 @@ const maxReplans = 3
 
 // execute starts an activity. Its attempts in a row are few, because the next tick tries again too.
 func execute(ctx workflow.Context, activity, summary string, input any) workflow.Future {
-	return workflow.ExecuteActivity(workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
+	return workflow.ExecuteActivity(workflow.WithActivityOptions(ctx, activityOptions(summary)), activity, input)
+}
+
+func activityOptions(summary string) workflow.ActivityOptions {
+	return workflow.ActivityOptions{
 		StartToCloseTimeout: time.Hour,
 		HeartbeatTimeout:    15 * time.Second,
 		WaitForCancellation: true,
@@ -173,23 +188,28 @@ func execute(ctx workflow.Context, activity, summary string, input any) workflow
 			MaximumInterval:    5 * time.Second,
 			MaximumAttempts:    3,
 		},
-	}), activity, input)
+	}
 }
 
 // wait lasts until the next tick is due or a message asks for it. Without a strategy, or paused, there
-// is no next tick and no timer.
+// is no next tick and no timer, but for one to take a lock away that can't be taken away at once.
 func (s *clusterSync) wait(ctx workflow.Context) error {
-	if !s.state.running() {
+	running := s.state.running()
+	if !running && !s.state.unlocking() {
 		return workflow.Await(ctx, func() bool { return s.wake || continueSuggested(ctx) })
 	}
 	pause := s.state.pauseAfter(s.took)
 	if s.state.RetryAt != nil {
 		pause = min(pause, max(s.state.RetryAt.Sub(workflow.Now(ctx)), time.Second))
 	}
+	summary := "next sync of " + s.state.Config.Cluster
+	if !running {
+		pause, summary = s.state.Lock.wait(workflow.Now(ctx)), "next try to unlock the objects of "+s.state.Config.Cluster
+	}
 	_, err := workflow.AwaitWithOptions(ctx, workflow.AwaitOptions{
 		Timeout:      pause,
-		TimerOptions: workflow.TimerOptions{Summary: "next sync of " + s.state.Config.Cluster},
-	}, func() bool { return s.wake || !s.state.running() })
+		TimerOptions: workflow.TimerOptions{Summary: summary},
+	}, func() bool { return s.wake || running && !s.state.running() })
 	return err
 }
 

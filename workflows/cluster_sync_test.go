@@ -33,6 +33,8 @@ type sides struct {
 	onExport func() error
 	onCommit func() error
 	onApply  func(context.Context) (workflows.ApplyResult, error)
+
+	lockSide
 }
 
 func (s *sides) export(context.Context, workflows.ExportInput) (workflows.ExportResult, error) {
@@ -42,7 +44,7 @@ func (s *sides) export(context.Context, workflows.ExportInput) (workflows.Export
 			return workflows.ExportResult{}, err
 		}
 	}
-	return workflows.ExportResult{Tree: s.cluster, Objects: 3}, nil
+	return workflows.ExportResult{Tree: s.cluster, Objects: 3, Locked: s.locked}, nil
 }
 
 func (s *sides) fetch(context.Context, workflows.FetchInput) (workflows.FetchResult, error) {
@@ -89,6 +91,7 @@ func newHarness(t *testing.T, s *sides) *harness {
 	for name, run := range map[string]any{
 		workflows.ExportActivity: s.export, workflows.FetchActivity: s.fetch,
 		workflows.CommitActivity: s.commit, workflows.ApplyActivity: s.apply,
+		workflows.LockActivity: s.lock,
 	} {
 		env.RegisterActivityWithOptions(run, activity.RegisterOptions{Name: name})
 	}

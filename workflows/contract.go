@@ -8,6 +8,7 @@ const (
 	FetchActivity  = "Fetch"
 	CommitActivity = "Commit"
 	ApplyActivity  = "Apply"
+	LockActivity   = "Lock"
 )
 
 // Types of the application errors that activities fail with. The workflow decides by them; they are also
@@ -77,6 +78,8 @@ type ExportResult struct {
 	StaleSince   *time.Time     `json:"staleSince,omitempty"`
 	StaleMessage string         `json:"staleMessage,omitempty"`
 	Excluded     map[string]int `json:"excluded,omitempty"`
+	// Locked: the synced objects are locked as the enrolment wants it.
+	Locked bool `json:"locked,omitempty"`
 }
 
 // FetchInput asks for the tip of the branch.
@@ -151,6 +154,21 @@ type ApplyResult struct {
 	Tracked []string `json:"tracked,omitempty"`
 	// Withheld are deletions that wait for approval.
 	Withheld Pending `json:"withheld,omitzero"`
+}
+
+// LockInput asks to lock the synced objects, or to unlock them.
+type LockInput struct {
+	Config Config `json:"config"`
+	On     bool   `json:"on"`
+}
+
+// LockResult is the lock as it was left.
+type LockResult struct {
+	InPlace bool `json:"inPlace"`
+	// Present: some of it is in the cluster.
+	Present bool `json:"present,omitempty"`
+	// Message is why it can't be as asked for, or what weakens it.
+	Message string `json:"message,omitempty"`
 }
 
 // Pending is a set of deletions that wait for approval. The digest names exactly this set: approving it

@@ -200,6 +200,7 @@ func (s *clusterSync) approve(m Approve) {
 func (s *clusterSync) syncNow() {
 	s.state.Streak = 0
 	s.state.RetryAt = nil
+	s.state.Lock.RetryAt = nil
 	s.wake = true
 }
 

@@ -46,6 +46,7 @@ type State struct {
 	Excluded    map[string]int `json:"excluded,omitempty"`
 	// Recent are the last syncs that are worth to be remembered, newest first.
 	Recent []Record `json:"recent,omitempty"`
+	Lock   LockState `json:"lock,omitzero"`
 }
 
 // Problem is an error as the status shows it.
@@ -322,6 +323,7 @@ func (s *State) status(now time.Time) Status {
 		Recent:            s.changed(),
 		Tracked:           s.Tracked,
 		BranchEvent:       s.BranchEvent,
+		Lock:              s.lockStatus(),
 	}
 	if s.BehindSince != nil && s.running() {
 		status.LagSeconds = int64(now.Sub(*s.BehindSince) / time.Second)

@@ -61,6 +61,35 @@ type Status struct {
 	Tracked []string `json:"tracked,omitempty"`
 	// BranchEvent is the last thing that somebody else did to the branch, but for new commits under pull.
 	BranchEvent *BranchEvent `json:"branchEvent,omitempty"`
+	// Lock says whether people are kept from editing synced objects.
+	Lock LockStatus `json:"lock,omitzero"`
+}
+
+// LockStatus is the lock on the synced objects, with what a person should know of it.
+type LockStatus struct {
+	State   Locking `json:"state"`
+	Message string  `json:"message,omitempty"`
+}
+
+// Locking says whether the synced objects are locked.
+type Locking string
+
+const (
+	LockingOn  Locking = "On"
+	LockingOff Locking = "Off"
+	// LockingUnavailable: they shall be, and can't.
+	LockingUnavailable Locking = "Unavailable"
+)
+
+// String is one line for people; "" where there is nothing to say.
+func (s LockStatus) String() string {
+	switch {
+	case s.Message != "":
+		return string(s.State) + ": " + s.Message
+	case s.State == LockingOff:
+		return ""
+	}
+	return string(s.State)
 }
 
 // BranchEvent is a move of the branch that isn't the sync's. From and To are revisions, empty for a branch

@@ -71,6 +71,9 @@ func details(s Status) string {
 	if s.BranchEvent != nil {
 		page.WriteString(fmt.Sprintf("| Branch event | %s, %s |\n", escape(s.BranchEvent.String()), s.BranchEvent.Time.UTC().Format("2006-01-02 15:04:05 UTC")))
 	}
+	if lock := s.Lock.String(); lock != "" {
+		page.WriteString(fmt.Sprintf("| Lock | %s |\n", escape(lock)))
+	}
 	section(&page, "Failures", s.FailedCount, s.Failed, func(f Failure) string {
 		return fmt.Sprintf("%s %s: %s", escape(f.Object), escape(f.File), escape(f.Message))
 	})

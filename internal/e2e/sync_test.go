@@ -73,10 +73,8 @@ func newNamespace(t *testing.T, on *cluster, name string) {
 
 func dropAfter(t *testing.T, on *cluster, name string) {
 	t.Cleanup(func() {
-		_ = on.objects.Resource(namespaces).Delete(context.Background(), name, metav1.DeleteOptions{})
-		eventually(t, func() bool {
-			_, err := on.objects.Resource(namespaces).Get(context.Background(), name, metav1.GetOptions{})
-			return apierrors.IsNotFound(err)
+		eventually(t, func() bool { // a lock that was just taken away is in force for a moment longer
+			return apierrors.IsNotFound(on.objects.Resource(namespaces).Delete(context.Background(), name, metav1.DeleteOptions{}))
 		}, func() string { return "namespace " + name + " is still there" })
 	})
 }

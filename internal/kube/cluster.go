@@ -16,6 +16,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/discovery"
 	"k8s.io/client-go/dynamic"
+	authenticationclient "k8s.io/client-go/kubernetes/typed/authentication/v1"
 	authorizationclient "k8s.io/client-go/kubernetes/typed/authorization/v1"
 	coreclient "k8s.io/client-go/kubernetes/typed/core/v1"
 	"k8s.io/client-go/metadata"
@@ -40,6 +41,7 @@ type Cluster struct {
 	discovery *discovery.DiscoveryClient
 	core      coreclient.CoreV1Interface
 	access    authorizationclient.AuthorizationV1Interface
+	identity  authenticationclient.AuthenticationV1Interface
 }
 
 // Connect prepares the connection to the cluster of a kubeconfig's context; it sends no request. Without
@@ -113,6 +115,9 @@ func newCluster(config *rest.Config) (*Cluster, error) {
 		return nil, err
 	}
 	if c.access, err = authorizationclient.NewForConfigAndClient(config, requests); err != nil {
+		return nil, err
+	}
+	if c.identity, err = authenticationclient.NewForConfigAndClient(config, requests); err != nil {
 		return nil, err
 	}
 	return c, nil

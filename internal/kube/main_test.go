@@ -131,6 +131,7 @@ func object(t testing.TB, text string) *unstructured.Unstructured {
 var resources = map[string]manifest.Resource{
 	"Namespace":                      {Version: "v1", Name: "namespaces", Kind: "Namespace"},
 	"ConfigMap":                      {Version: "v1", Name: "configmaps", Kind: "ConfigMap", Namespaced: true},
+	"Pod":                            {Version: "v1", Name: "pods", Kind: "Pod", Namespaced: true},
 	"Service":                        {Version: "v1", Name: "services", Kind: "Service", Namespaced: true},
 	"PersistentVolumeClaim":          {Version: "v1", Name: "persistentvolumeclaims", Kind: "PersistentVolumeClaim", Namespaced: true},
 	"Deployment":                     {Group: "apps", Version: "v1", Name: "deployments", Kind: "Deployment", Namespaced: true},

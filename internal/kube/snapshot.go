@@ -69,6 +69,13 @@ func (s Snapshot) Knows(path string) bool {
 	return s.complete
 }
 
+// Watches reports whether the resource of a path is watched and its objects are known, so that Index.Lookup
+// tells of each of them.
+func (s Snapshot) Watches(path string) bool {
+	location, ok := manifest.ParsePath(path)
+	return ok && s.known[schema.GroupResource{Group: location.Group, Resource: location.Resource}]
+}
+
 // Snapshot returns the state of the index. The first call waits until each resource was listed or has
 // failed to be, and reports its progress in words about once a second; later calls return at once, but
 // for a moment's wait while a resource that just appeared is listed. It fails with ErrUnreachable,

@@ -87,7 +87,7 @@ func (s Selection) skips(o *object) string {
 	switch {
 	case s.Excludes(o.resource):
 		return ReasonResource
-	case o.at("metadata", "annotations", ignoreAnnotation) == "true":
+	case o.at("metadata", "annotations", IgnoreAnnotation) == "true":
 		return ReasonIgnored
 	case slices.ContainsFunc(s.IgnoreNames, func(pattern string) bool { return matchesName(pattern, o.resource, o.name()) }):
 		return ReasonName

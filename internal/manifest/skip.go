@@ -7,8 +7,8 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 )
 
-// ignoreAnnotation on an object keeps it out of the sync.
-const ignoreAnnotation = "active-cluster-sync.io/ignore"
+// IgnoreAnnotation, with the value "true", keeps an object out of the sync.
+const IgnoreAnnotation = "active-cluster-sync.io/ignore"
 
 // Reasons for which objects are left out, as they are counted and shown.
 const (
