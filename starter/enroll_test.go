@@ -58,6 +58,7 @@ func TestEnrollChecksThenStoresTheTokenAndStarts(t *testing.T) {
 		Cluster: w.cluster, ClusterUID: string(system.UID), Repository: w.url(), Branch: "main", Path: "clusters/a",
 		Strategy: workflows.Push, IgnoredNamespaces: []string{"kube-node-lease", "kube-public", "kube-system", "scratch"},
 		Interval: metav1.Duration{Duration: 10 * time.Second}, Secrets: workflows.SecretsEncrypt,
+		Prune: workflows.DefaultPrune, Lock: workflows.DefaultLock, BreakGlassGroup: workflows.DefaultBreakGlassGroup,
 	}, config)
 	require.NotContains(t, w.history(), w.token)
 

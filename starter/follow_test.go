@@ -289,6 +289,32 @@ func (w *world) ending() enumspb.WorkflowExecutionStatus {
 	return described.GetWorkflowExecutionInfo().GetStatus()
 }
 
+func TestUnenrollTellsOfALockThatStays(t *testing.T) {
+	for name, c := range map[string]struct {
+		standin *standin
+		tells   bool
+	}{
+		"taken away":    {&standin{}, false},
+		"not permitted": {&standin{stuck: true}, true},
+		"no worker":     {nil, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w, _ := enrolled(t, workflows.Pull, c.standin)
+			if c.standin != nil {
+				w.eventually("the lock is up", func() bool { return w.status().Lock.State == workflows.LockingOn })
+			}
+			a := w.run("unenroll", "--yes", w.cluster)
+			require.Equal(t, done, a.code)
+			by := "kubectl delete validatingadmissionpolicybinding,validatingadmissionpolicy active-cluster-sync-lock-" + w.cluster
+			if c.tells {
+				require.Contains(t, a.out, by)
+			} else {
+				require.NotContains(t, a.out, by)
+			}
+		})
+	}
+}
+
 func TestUnenrollWithoutAWorkerTerminates(t *testing.T) {
 	w, _ := enrolled(t, workflows.Push, nil)
 	a := w.run("unenroll", "--yes", w.cluster)

@@ -26,6 +26,7 @@ func sampleStatus() workflows.Status {
 		},
 		Conflicts: []workflows.Failure{}, Excluded: map[string]int{"secrets-excluded": 3}, Ticks: 7,
 		Recent: []workflows.Record{{Time: at, Direction: workflows.Pull, Revision: "0123456789abcdef", Changes: workflows.Changes{Added: 1, Updated: 2, Deleted: 3}}},
+		Lock:   workflows.LockStatus{State: workflows.LockingUnavailable, Message: "permission\nmissing"},
 	}
 }
 
@@ -34,7 +35,7 @@ func TestStatusTableBeginsWithTheVerdict(t *testing.T) {
 	require.True(t, strings.HasPrefix(text, "standby  Blocked (MassDeletion)\n30 deletions wait\n\n"), text)
 	for _, line := range []string{
 		"Strategy      pull\n", "Branch, path  main, .\n", "Revision      0123456789ab\n", "Lag           1m15s\n", "Objects       120\n",
-		"Left out      3 secrets-excluded\n",
+		"Left out      3 secrets-excluded\n", "Lock          Unavailable: permission missing\n",
 		"Deletions waiting for approval: 30\n  `starter approve standby` carries them out",
 		"Failures: 22\n  Deployment.apps shop/cart (shop/cart.yaml): field is immutable second line\n",
 		"  and 20 more\n",

@@ -24,6 +24,8 @@ type standin struct {
 	withheld int
 	approved bool
 	hold     chan struct{} // Export waits for it when it is set
+	locked   bool
+	stuck    bool // the lock can't be taken away
 }
 
 // startWorker serves the cluster until stop is called or the test ends.
@@ -34,7 +36,7 @@ func (w *world) startWorker(s *standin) (stop func()) {
 	real.RegisterWorkflowWithOptions(workflows.ClusterSync, workflow.RegisterOptions{Name: workflows.WorkflowType})
 	for name, does := range map[string]any{
 		workflows.ExportActivity: s.exports, workflows.FetchActivity: s.fetches,
-		workflows.CommitActivity: s.commits, workflows.ApplyActivity: s.applies,
+		workflows.CommitActivity: s.commits, workflows.ApplyActivity: s.applies, workflows.LockActivity: s.locks,
 	} {
 		real.RegisterActivityWithOptions(does, activity.RegisterOptions{Name: name})
 	}
@@ -63,7 +65,7 @@ func (s *standin) exports(ctx context.Context, in workflows.ExportInput) (workfl
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return workflows.ExportResult{Tree: s.tree, Objects: 12, Excluded: map[string]int{workflows.ExcludedSecrets: 3}}, s.export
+	return workflows.ExportResult{Tree: s.tree, Objects: 12, Locked: s.locked, Excluded: map[string]int{workflows.ExcludedSecrets: 3}}, s.export
 }
 
 func (s *standin) fetches(context.Context, workflows.FetchInput) (workflows.FetchResult, error) {
@@ -91,6 +93,15 @@ func (s *standin) applies(_ context.Context, in workflows.ApplyInput) (workflows
 		result.Withheld = workflows.Pending{Digest: "these", Count: s.withheld}
 	}
 	return result, nil
+}
+
+func (s *standin) locks(_ context.Context, in workflows.LockInput) (workflows.LockResult, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.locked = in.On; !in.On && s.stuck {
+		return workflows.LockResult{Present: true, Message: "not permitted"}, nil
+	}
+	return workflows.LockResult{InPlace: in.On, Present: in.On}, nil
 }
 
 // refusal is what the real activities fail with when a person is needed.

@@ -149,11 +149,14 @@ func (r *registry) lockLeft(ctx context.Context, e enrolment) (bool, error) {
 	if !e.running {
 		return false, nil
 	}
+	config, err := r.config(ctx, e)
+	if err != nil || config.Lock != workflows.LockOn {
+		return false, err
+	}
 	if status, err := r.answer(ctx, e.cluster); err == nil {
 		return status.Lock.State == workflows.LockingOn, nil
 	}
-	config, err := r.config(ctx, e)
-	return config.Lock == workflows.LockOn && e.strategy == workflows.Pull, err
+	return e.strategy == workflows.Pull, nil
 }
 
 // endTime is how long a worker gets to end a sync in good order, taking the lock away among it.

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -115,11 +116,16 @@ func (d *demo) environment() []string {
 		"GIT_CONFIG_NOSYSTEM=1", "GIT_CONFIG_GLOBAL="+os.DevNull, "GIT_TERMINAL_PROMPT=0")
 }
 
-// startWorker runs the product's worker as a user does. The story ends when
-// the worker does.
+// startWorker runs the product's worker as a user does, with an identity of
+// its own. The story ends when the worker does.
 func (d *demo) startWorker(cluster string, end context.CancelCauseFunc) error {
+	kubeconfig := d.stack.path("worker-" + cluster + ".kubeconfig")
+	plane := d.stack.clusters[slices.Index(d.stack.options.Clusters, cluster)]
+	if err := plane.WriteKubeconfig(kubeconfig, "active-cluster-sync", ""); err != nil {
+		return err
+	}
 	args := []string{"worker", "--cluster", cluster + "=" + cluster,
-		"--kubeconfig", d.stack.kubeconfig(cluster), "--data-dir", d.stack.path("data", "worker-"+cluster)}
+		"--kubeconfig", kubeconfig, "--data-dir", d.stack.path("data", "worker-"+cluster)}
 	path, err := d.program(args[0])
 	if err != nil {
 		return err

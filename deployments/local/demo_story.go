@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 )
@@ -50,8 +51,11 @@ var story = []step{
 	{"enroll-pull", "standby is enrolled with the strategy pull: Git wins",
 		"An empty cluster follows the repository. Nobody applies anything to it.",
 		(*demo).enrollStandby},
-	{"drift", "Somebody edits the standby by hand",
-		"A Deployment gets a variable, more replicas and a label, and a ConfigMap is deleted.",
+	{"lock", "Somebody edits the standby by hand, and is refused",
+		"Where Git wins, the API server keeps people from editing what is synced, administrators among them.",
+		(*demo).refuseEdits},
+	{"drift", "Somebody edits it all the same",
+		"Members of a break-glass group get through. A Deployment gets a variable, more replicas and a label,\nand a ConfigMap is deleted.",
 		(*demo).repairDrift},
 	{"change", "A change on primary travels to standby",
 		"A new version of the storefront and a better promotion.",
@@ -183,6 +187,31 @@ func (d *demo) enrollStandby(ctx context.Context, _ context.CancelCauseFunc) err
 	return nil
 }
 
+func (d *demo) refuseEdits(ctx context.Context, _ context.CancelCauseFunc) error {
+	scale := []string{"kubectl", "--context", "standby", "-n", shop, "scale", "deployment/checkout", "--replicas=5"}
+	// The API server needs a moment to hear of the lock.
+	err := eventually(ctx, func(ctx context.Context) error {
+		if _, err := d.ask(ctx, nil, append(scale, "--dry-run=server")...); err == nil {
+			return errors.New("the standby isn't locked")
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	for _, edit := range [][]string{scale, {"kubectl", "--context", "standby", "-n", shop, "delete", "configmap", "storefront-texts"}} {
+		printed, err := d.typed(ctx, nil, edit...)
+		if err == nil {
+			return errors.New("the API server of standby let a person's edit through")
+		}
+		if !strings.Contains(printed, d.repository()) {
+			return fmt.Errorf("refused, but it isn't said where to make the change: %s", printed)
+		}
+	}
+	d.say.ok("both refused, and the message says where to make the change")
+	return nil
+}
+
 func (d *demo) repairDrift(ctx context.Context, _ context.CancelCauseFunc) error {
 	// The deleted one comes back as another object, with a UID of its own.
 	uid := []string{"kubectl", "--context", "standby", "-n", shop, "get", "configmap", "storefront-texts", "-o", "jsonpath={.metadata.uid}"}
@@ -190,11 +219,12 @@ func (d *demo) repairDrift(ctx context.Context, _ context.CancelCauseFunc) error
 	if err != nil {
 		return err
 	}
+	rescuer := []string{"-n", shop, "--as=rescuer", "--as-group=system:masters", "--as-group=active-cluster-sync:break-glass"}
 	err = d.kubectl(ctx, "standby",
-		[]string{"-n", shop, "set", "env", "deployment/checkout", "LOG_LEVEL=debug"},
-		[]string{"-n", shop, "scale", "deployment/checkout", "--replicas=5"},
-		[]string{"-n", shop, "label", "deployment/checkout", "edited-by=somebody"},
-		[]string{"-n", shop, "delete", "configmap", "storefront-texts"},
+		slices.Concat(rescuer, []string{"set", "env", "deployment/checkout", "LOG_LEVEL=debug"}),
+		slices.Concat(rescuer, []string{"scale", "deployment/checkout", "--replicas=5"}),
+		slices.Concat(rescuer, []string{"label", "deployment/checkout", "edited-by=somebody"}),
+		slices.Concat(rescuer, []string{"delete", "configmap", "storefront-texts"}),
 	)
 	if err != nil {
 		return err

@@ -134,7 +134,7 @@ func TestTheLockKeepsPeopleFromEditingWhatGitSays(t *testing.T) {
 
 	refusal := refused(t, standby, ns)
 	require.True(t, apierrors.IsForbidden(refusal))
-	require.ErrorContains(t, refusal, stack.RepoURL(repo)+", branch main, path .")
+	require.ErrorContains(t, refusal, stack.RepoURL(repo)+" (branch main, path .)")
 	_, err := standby.objects.Resource(deployments).Namespace(ns).Patch(t.Context(), "cart", types.MergePatchType, []byte(`{"spec": {"replicas": 5}}`), metav1.PatchOptions{}, "scale")
 	require.ErrorContains(t, err, stack.RepoURL(repo), "scale")
 	err = standby.objects.Resource(deployments).Namespace(ns).Delete(t.Context(), "cart", metav1.DeleteOptions{})

@@ -105,7 +105,7 @@ func TestTheLockIsForPeopleAndSyncedObjects(t *testing.T) {
 	jane := as(t, "jane")
 	refusal := takesEffect(t, jane, synced.configMap)
 	require.True(t, apierrors.IsForbidden(refusal), "%v", refusal)
-	require.ErrorContains(t, refusal, "https://git.example.com/ops/demo.git, branch main, path clusters/demo")
+	require.ErrorContains(t, refusal, "https://git.example.com/ops/demo.git (branch main, path clusters/demo)")
 	require.ErrorContains(t, refusal, breakGlass)
 	require.NotContains(t, refusal.Error(), "s3cret")
 
@@ -226,7 +226,7 @@ func TestALockIsPutBackAndOtherwiseLeftAlone(t *testing.T) {
 		policy, err := api.Resource(policies).Get(t.Context(), kube.LockName("again"), metav1.GetOptions{})
 		require.NoError(t, err)
 		conditions, _, _ := unstructured.NestedSlice(policy.Object, "spec", "matchConditions")
-		require.Len(t, conditions, 4, what)
+		require.Len(t, conditions, 3, what)
 		binding, err := api.Resource(bindings).Get(t.Context(), kube.LockName("again"), metav1.GetOptions{})
 		require.NoError(t, err)
 		actions, _, _ := unstructured.NestedStringSlice(binding.Object, "spec", "validationActions")
@@ -278,4 +278,27 @@ func TestAServerWithoutPoliciesIsNoPassingError(t *testing.T) {
 	require.ErrorIs(t, err, kube.ErrNoLock)
 	require.ErrorContains(t, err, "Kubernetes 1.30")
 	require.NoError(t, c.RemoveLock(t.Context(), "old"))
+}
+
+func TestAnObjectThatWasRightAllAlongIsLockedOnceAValueWasSetBack(t *testing.T) {
+	c, ns := connectAdmin(t), namespace(t)
+	theirs, synced, jane := create(t, configMap(ns, "right", "1")), syncObjects(t, ns), as(t, "jane")
+	index := startIndex(t, c)
+	snapshot(t, index)
+	setBack := func() kube.Action {
+		result := apply(t, index, wanted(t, index, configMap(ns, "right", "1")))[0]
+		require.NoError(t, result.Err)
+		return result.Action
+	}
+	require.Equal(t, kube.Unchanged, setBack())
+	putUp(t, c, lockFor("right"))
+	takesEffect(t, jane, synced.configMap)
+
+	require.NoError(t, relabel(t, jane, theirs))
+	require.Equal(t, kube.Updated, setBack())
+	require.NoError(t, relabel(t, jane, theirs), "what was only taken away leaves no mark")
+	_, err := jane.Resource(resourceOf(theirs).GVR()).Namespace(ns).Patch(t.Context(), "right", types.MergePatchType, []byte(`{"data": {"value": "2"}}`), metav1.PatchOptions{})
+	require.NoError(t, err)
+	require.Equal(t, kube.Updated, setBack())
+	require.True(t, kube.RefusedByLock(relabel(t, jane, theirs)))
 }

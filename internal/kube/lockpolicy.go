@@ -9,6 +9,7 @@ import (
 	"unicode"
 
 	admissionv1 "k8s.io/api/admissionregistration/v1"
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/active-cluster-sync/active-cluster-sync/internal/manifest"
@@ -23,14 +24,14 @@ type Lock struct {
 	Repository, Branch, Path string
 	// BreakGlassGroup is let through.
 	BreakGlassGroup string
-	// Namespaces are those in which nothing is locked.
+	// Namespaces are those in which nothing is locked, one at least.
 	Namespaces []string
 	// Excluded are resources that don't take part in the sync, as in manifest.Selection.
 	Excluded []string
 }
 
 // LockName is the name of both objects of an enrolment's lock.
-func LockName(cluster string) string { return manifest.FieldManager + "-lock-" + cluster }
+func LockName(cluster string) string { return manifest.LockPrefix + cluster }
 
 // The policy has to tell synced objects by what the API server shows it of a request. Which ones Git declares
 // isn't among that, and a mark on each object would be something in the cluster that Git doesn't have. What
@@ -39,8 +40,8 @@ func LockName(cluster string) string { return manifest.FieldManager + "-lock-" +
 // take that off, because doing so is an edit. Objects that people or controllers made for themselves lack it,
 // and stay theirs.
 //
-// An object that was as Git says before the sync came to it was never written, and isn't locked. The first edit
-// of it gets through, is set back, and that write locks it.
+// An object that was as Git says before the sync came to it was never written, and isn't locked. Edits of it get
+// through and are set back, and the first time that a value is set back, or the object made again, locks it.
 //
 // Requests to the subresource "scale" show a Scale and not the object, without managed fields. There the policy
 // refuses all, also for objects that aren't synced: who may edit these can set spec.replicas in them.
@@ -59,7 +60,6 @@ func (l Lock) policy(user string) *admissionv1.ValidatingAdmissionPolicy {
 			FailurePolicy:    &ignore,
 			MatchConstraints: l.matches(),
 			MatchConditions: []admissionv1.MatchCondition{
-				{Name: "not-in-an-ignored-namespace", Expression: fmt.Sprintf("!(has(request.namespace) && request.namespace in %s)", literal(l.Namespaces))},
 				{Name: "by-a-person", Expression: byPerson(user)},
 				{Name: "not-by-break-glass", Expression: fmt.Sprintf("!(has(request.userInfo.groups) && %s in request.userInfo.groups)", literal(l.BreakGlassGroup))},
 				{Name: "synced", Expression: synced},
@@ -98,10 +98,14 @@ var lockedSubresources = []string{"scale", "ephemeralcontainers", "resize"}
 func (l Lock) matches() *admissionv1.MatchResources {
 	equivalent := admissionv1.Equivalent
 	match := &admissionv1.MatchResources{
-		MatchPolicy:       &equivalent,
-		NamespaceSelector: &metav1.LabelSelector{},
-		ObjectSelector:    &metav1.LabelSelector{},
-		ResourceRules:     []admissionv1.NamedRuleWithOperations{edits("*", "*")},
+		MatchPolicy: &equivalent,
+		// It is asked of what is in a namespace, and of the namespace itself. The leases of nodes, which are most
+		// of what an idle cluster writes, are sorted out by it before any expression is evaluated.
+		NamespaceSelector: &metav1.LabelSelector{MatchExpressions: []metav1.LabelSelectorRequirement{
+			{Key: corev1.LabelMetadataName, Operator: metav1.LabelSelectorOpNotIn, Values: l.Namespaces},
+		}},
+		ObjectSelector: &metav1.LabelSelector{},
+		ResourceRules:  []admissionv1.NamedRuleWithOperations{edits("*", "*")},
 	}
 	for _, excluded := range slices.Sorted(slices.Values(l.Excluded)) {
 		resource, group, _ := strings.Cut(excluded, ".")
@@ -148,7 +152,7 @@ var synced = fmt.Sprintf(`has(request.subResource) && request.subResource == "sc
 
 // message tells a person what to do.
 func (l Lock) message() string {
-	text := fmt.Sprintf("cluster %s follows Git: make this change in %s, branch %s, path %s. In an emergency pause the sync (starter pause %[1]s) and act as a member of group %[5]q",
+	text := fmt.Sprintf("cluster %s follows Git: make this change in %s (branch %s, path %s); in an emergency pause the sync (starter pause %[1]s) and act as a member of group %[5]q",
 		l.Cluster, withoutUser(l.Repository), l.Branch, l.Path, l.BreakGlassGroup)
 	return strings.Map(func(r rune) rune {
 		if unicode.IsControl(r) {

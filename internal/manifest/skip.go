@@ -10,6 +10,9 @@ import (
 // IgnoreAnnotation, with the value "true", keeps an object out of the sync.
 const IgnoreAnnotation = "active-cluster-sync.io/ignore"
 
+// LockPrefix is what the names of the sync's own admission policies begin with.
+const LockPrefix = FieldManager + "-lock-"
+
 // Reasons for which objects are left out, as they are counted and shown.
 const (
 	ReasonUnwatched      = "unwatched-resource"      // WatchResource says no
@@ -28,7 +31,7 @@ const (
 	ReasonJob            = "jobs-run-once"           // an execution: running it twice hurts
 	ReasonFinishedPod    = "finished-pod"            // an execution that is over
 	ReasonMirrorPod      = "mirror-pod"              // a machine's own, defined in a file there
-	ReasonSync           = "part-of-the-sync"        // its credentials and workers
+	ReasonSync           = "part-of-the-sync"        // its credentials, workers and lock
 	ReasonLock           = "leader-election-lock"    // held by a running program
 )
 
@@ -78,6 +81,9 @@ var kindSkips = map[string]func(*object, Selection) string{
 	"persistentvolumes": func(o *object, _ Selection) string {
 		return reasonIf(o.annotated("pv.kubernetes.io/provisioned-by"), ReasonProvisioned)
 	},
+	"validatingadmissionpolicies.admissionregistration.k8s.io":       skipLock,
+	"validatingadmissionpolicybindings.admissionregistration.k8s.io": skipLock,
+
 	"roles.rbac.authorization.k8s.io":               skipBootstrapRBAC,
 	"rolebindings.rbac.authorization.k8s.io":        skipBootstrapRBAC,
 	"clusterroles.rbac.authorization.k8s.io":        skipBootstrapRBAC,
@@ -159,6 +165,10 @@ func skipNamespace(o *object, _ Selection) string {
 // skipServiceAccount leaves out the account that each namespace has, unless a person gave it something.
 func skipServiceAccount(o *object, _ Selection) string {
 	return reasonIf(o.name() == "default" && o.untouched(), ReasonKubernetes)
+}
+
+func skipLock(o *object, _ Selection) string {
+	return reasonIf(strings.HasPrefix(o.name(), LockPrefix), ReasonSync)
 }
 
 func skipBootstrapRBAC(o *object, _ Selection) string {
