@@ -91,6 +91,7 @@ func (s *clusterSync) unlockAtEnd(ctx workflow.Context) {
 	if !s.state.Lock.Up {
 		return
 	}
+	s.state.Config.Lock = LockOff // so that the status of what has ended tells of a lock that stayed
 	ctx, cancel := workflow.NewDisconnectedContext(ctx)
 	defer cancel()
 	if err := s.removeLock(ctx, unlockLimit); err != nil {

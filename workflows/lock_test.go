@@ -177,14 +177,25 @@ func TestALockIsTakenAwayHoweverLongItTakes(t *testing.T) {
 }
 
 func TestAnEnrolmentEndsThoughItsLockStays(t *testing.T) {
-	s := &sides{cluster: "a", branch: "r1"}
-	s.onLock = func(on bool) (workflows.LockResult, error) {
-		if on {
-			return workflows.LockResult{InPlace: true, Present: true}, nil
-		}
-		return workflows.LockResult{}, errors.New("no answer")
+	for name, fails := range map[string]struct {
+		result workflows.LockResult
+		err    error
+	}{
+		"no answer":     {err: errors.New("no answer")},
+		"no permission": {result: workflows.LockResult{Present: true, Message: "no permission"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := &sides{cluster: "a", branch: "r1"}
+			s.onLock = func(on bool) (workflows.LockResult, error) {
+				if on {
+					return workflows.LockResult{InPlace: true, Present: true}, nil
+				}
+				return fails.result, fails.err
+			}
+			h := newHarness(t, s)
+			h.run(locking(workflows.Pull), 15*time.Second)
+			require.Equal(t, workflows.LockingOn, h.status().Lock.State, "starter unenroll learns from it that the lock is still there")
+			require.Contains(t, h.status().Lock.Message, name)
+		})
 	}
-	h := newHarness(t, s)
-	h.run(locking(workflows.Pull), 15*time.Second)
-	require.Equal(t, workflows.LockingOn, h.status().Lock.State, "starter unenroll learns from it that the lock is still there")
 }

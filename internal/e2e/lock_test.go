@@ -101,13 +101,10 @@ func settings(t *testing.T, on *cluster, namespace string) string {
 }
 
 // refused waits until the API server refuses a person's edit, as it does from a moment after the lock is there.
-func refused(t *testing.T, on *cluster, namespace string) (refusal error) {
+func refused(t *testing.T, on *cluster) {
 	t.Helper()
-	eventually(t, func() bool {
-		refusal = rename(t, on.objects, namespace, "by-hand")
-		return kube.RefusedByLock(refusal)
-	}, func() string { return "an edit is let through" })
-	return refusal
+	eventually(t, func() bool { return kube.RefusedByLock(rename(t, on.objects, "lock-a", "by-hand")) },
+		func() string { return "an edit is let through" })
 }
 
 func unlocked(t *testing.T, on *cluster, name string) {
@@ -132,7 +129,8 @@ func TestTheLockKeepsPeopleFromEditingWhatGitSays(t *testing.T) {
 	s := reaches(t, name, func(s workflows.Status) bool { return inSync(s) && lockedAs(workflows.LockingOn)(s) })
 	require.Empty(t, s.Lock.Message, "nothing weakens it")
 
-	refusal := refused(t, standby, ns)
+	refused(t, standby)
+	refusal := rename(t, standby.objects, ns, "by-hand")
 	require.True(t, apierrors.IsForbidden(refusal))
 	require.ErrorContains(t, refusal, stack.RepoURL(repo)+" (branch main, path .)")
 	_, err := standby.objects.Resource(deployments).Namespace(ns).Patch(t.Context(), "cart", types.MergePatchType, []byte(`{"spec": {"replicas": 5}}`), metav1.PatchOptions{}, "scale")
@@ -160,7 +158,7 @@ func TestTheLockKeepsPeopleFromEditingWhatGitSays(t *testing.T) {
 	config.Impersonate = rest.ImpersonationConfig{UserName: "jane", Groups: []string{"system:masters", workflows.DefaultBreakGlassGroup}}
 	require.NoError(t, rename(t, dynamic.NewForConfigOrDie(config), ns, "in-an-emergency"))
 	eventually(t, func() bool { return settings(t, standby, ns) == "one" }, func() string { return "the edit is not set back" })
-	refused(t, standby, ns)
+	refused(t, standby)
 
 	for what, tamper := range map[string]func() error{
 		"removed": func() error {
@@ -180,7 +178,7 @@ func TestTheLockKeepsPeopleFromEditingWhatGitSays(t *testing.T) {
 			return binding != nil && validations[0].(map[string]any)["expression"] == "false"
 		}, func() string { return what + " lock doesn't come back" })
 		t.Logf("the %s lock was back after %d ticks at most", what, reaches(t, name, inSync).Ticks-before)
-		refused(t, standby, ns)
+		refused(t, standby)
 	}
 	aHealthyLockCostsNothing(t, w, name, standby)
 
@@ -188,7 +186,7 @@ func TestTheLockKeepsPeopleFromEditingWhatGitSays(t *testing.T) {
 	eventually(t, func() bool { return rename(t, standby.objects, ns, "ignored") == nil }, func() string { return "an ignored namespace stays locked" })
 	update(t, name, workflows.SetIgnoredNamespacesMessage, workflows.SetIgnoredNamespaces{Namespaces: []string{}})
 	eventually(t, func() bool { return settings(t, standby, ns) == "one" }, func() string { return "it is not synced again" })
-	refused(t, standby, ns)
+	refused(t, standby)
 
 	for _, strategy := range []workflows.Strategy{workflows.Push, workflows.None} {
 		update(t, name, workflows.SetStrategyMessage, workflows.SetStrategy{Strategy: strategy})
@@ -197,7 +195,7 @@ func TestTheLockKeepsPeopleFromEditingWhatGitSays(t *testing.T) {
 		eventually(t, func() bool { return rename(t, standby.objects, ns, "free") == nil }, func() string { return "people are still kept out" })
 		update(t, name, workflows.SetStrategyMessage, workflows.SetStrategy{Strategy: workflows.Pull})
 		eventually(t, func() bool { return settings(t, standby, ns) == "one" }, func() string { return "it is not pulled again" })
-		refused(t, standby, ns)
+		refused(t, standby)
 	}
 
 	edit(t, repo, "no cart", func(dir string) { write(t, dir, "cart.yaml", "# nothing\n") })

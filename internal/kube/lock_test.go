@@ -61,13 +61,9 @@ func relabel(t *testing.T, api dynamic.Interface, u *unstructured.Unstructured) 
 }
 
 // takesEffect waits until the API server knows of the lock, which takes it a moment.
-func takesEffect(t *testing.T, api dynamic.Interface, u *unstructured.Unstructured) (refusal error) {
+func takesEffect(t *testing.T, api dynamic.Interface, u *unstructured.Unstructured) {
 	t.Helper()
-	until(t, "the lock takes effect", func() bool {
-		refusal = relabel(t, api, u)
-		return refusal != nil
-	})
-	return refusal
+	until(t, "the lock takes effect", func() bool { return kube.RefusedByLock(relabel(t, api, u)) })
 }
 
 // locked are objects of each sort that the sync wrote.
@@ -103,7 +99,8 @@ func TestTheLockIsForPeopleAndSyncedObjects(t *testing.T) {
 	require.True(t, put.Shared(), "the tests act as %q", put.User)
 
 	jane := as(t, "jane")
-	refusal := takesEffect(t, jane, synced.configMap)
+	takesEffect(t, jane, synced.configMap)
+	refusal := relabel(t, jane, synced.configMap)
 	require.True(t, apierrors.IsForbidden(refusal), "%v", refusal)
 	require.ErrorContains(t, refusal, "https://git.example.com/ops/demo.git (branch main, path clusters/demo)")
 	require.ErrorContains(t, refusal, breakGlass)
