@@ -45,7 +45,7 @@ type State struct {
 	Objects     int            `json:"objects,omitempty"`
 	Excluded    map[string]int `json:"excluded,omitempty"`
 	// Recent are the last syncs that are worth to be remembered, newest first.
-	Recent []Record `json:"recent,omitempty"`
+	Recent []Record  `json:"recent,omitempty"`
 	Lock   LockState `json:"lock,omitzero"`
 }
 
