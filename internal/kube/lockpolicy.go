@@ -60,6 +60,8 @@ func (l Lock) policy(user string) *admissionv1.ValidatingAdmissionPolicy {
 			FailurePolicy:    &ignore,
 			MatchConstraints: l.matches(),
 			MatchConditions: []admissionv1.MatchCondition{
+				// A preview, like that of starter diff or kubectl diff, changes nothing.
+				{Name: "not-a-dry-run", Expression: "!(has(request.dryRun) && request.dryRun)"},
 				{Name: "by-a-person", Expression: byPerson(user)},
 				{Name: "not-by-break-glass", Expression: fmt.Sprintf("!(has(request.userInfo.groups) && %s in request.userInfo.groups)", literal(l.BreakGlassGroup))},
 				{Name: "synced", Expression: synced},
