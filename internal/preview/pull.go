@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/go-git/go-git/v5/plumbing"
 
@@ -208,13 +207,8 @@ func (p *pulling) unconfirmed(ctx context.Context, planned []plan.Write, tried m
 
 // whyNotAsked is why the refusal of a dry run says nothing about what a sync would do; empty where it does.
 func whyNotAsked(tried kube.Written) string {
-	switch {
-	case tried.Action != kube.Failed:
-		return ""
-	case errors.Is(tried.Err, kube.ErrForbidden):
+	if tried.Action == kube.Failed && errors.Is(tried.Err, kube.ErrForbidden) {
 		return "the kubeconfig's user lacks the permission to ask the API server what it would become"
-	case strings.Contains(tried.Err.Error(), "ValidatingAdmissionPolicy '"+manifest.FieldManager+"-lock-"):
-		return "the sync's own lock keeps the kubeconfig's user from asking the API server what it would become"
 	}
 	return ""
 }
