@@ -82,7 +82,7 @@ func scalarAt(item map[string]any, path string) (any, bool) {
 		return scalarAt(below, rest)
 	}
 	switch v := item[field].(type) {
-	case string, int64:
+	case string, int64, bool:
 		return v, true
 	case nil:
 		// The one key of a list that the API defaults.
@@ -93,11 +93,12 @@ func scalarAt(item map[string]any, path string) (any, bool) {
 
 // itemValue is a scalar item of a list as managed fields write it: v:"example.com/mine".
 func itemValue(item any) string {
-	text, ok := item.(string)
-	if !ok {
+	switch item.(type) {
+	case string, int64, float64, bool:
+	default:
 		return ""
 	}
-	v := value.NewValueInterface(text)
+	v := value.NewValueInterface(item)
 	s, err := fieldpath.SerializePathElement(fieldpath.PathElement{Value: &v})
 	if err != nil {
 		return ""

@@ -1,9 +1,6 @@
 package manifest
 
-import (
-	"slices"
-	"strings"
-)
+import "slices"
 
 // A keeper tells by managed fields whether the value at a place is the user's.
 type keeper func(o *object, place []string) bool
@@ -17,13 +14,13 @@ func setByAnyone(o *object, place []string) bool {
 // setByPerson keeps what came through a tool that people work with: for values that controllers write in
 // the same way as people do.
 func setByPerson(o *object, place []string) bool {
-	return o.origin == written || o.origin == tracked && o.anyManager(place, isPerson)
+	return o.origin == written || o.origin == tracked && o.anyManager(place, IsPerson)
 }
 
 // notInjected keeps a value unless it was put by one manager beside what another one wrote, who is then
 // not a person. Where that can't be told the value stays.
 func notInjected(o *object, place []string) bool {
-	if o.origin != tracked || o.anyManager(place, isPerson) {
+	if o.origin != tracked || o.anyManager(place, IsPerson) {
 		return true
 	}
 	beside := place[:len(place)-1]
@@ -70,29 +67,4 @@ func owns(set map[string]any, place []string) bool {
 		set = below
 	}
 	return true
-}
-
-// people are the managers that stand for a person: interactive clients, and tools that write what is in a
-// person's files. A program that isn't known counts as a controller.
-var (
-	people = map[string]bool{
-		FieldManager: true, "helm": true, "helm-controller": true, "kustomize-controller": true, "flux": true,
-		"flux-client-side-apply": true, "oc": true, "k9s": true, "lens": true, "openlens": true,
-		"freelens": true, "headlamp": true, "dashboard": true, "mozilla": true, "curl": true, "kapp": true,
-		"kubecfg": true, "tk": true, "hashicorp": true, "werf": true,
-	}
-	peoplePrefixes = []string{"kubectl", "argocd", "terraform", "pulumi"}
-)
-
-func isPerson(manager string) bool {
-	manager = strings.ToLower(manager)
-	if people[manager] {
-		return true
-	}
-	for _, prefix := range peoplePrefixes {
-		if strings.HasPrefix(manager, prefix) {
-			return true
-		}
-	}
-	return false
 }
