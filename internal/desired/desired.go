@@ -209,7 +209,12 @@ func (d *State) placeAll(path string, content decoded, kinds Kinds) {
 			continue
 		}
 		object := documents[i].Object
-		doc.excluded = d.Normalise(resource, object)
+		doc.excluded = d.normalise(resource, object)
+		whole := object
+		if d.rules.Selection.IgnoresFields(resource) {
+			whole = runtime.DeepCopyJSON(object)
+			d.rules.Selection.DropIgnored(resource, object)
+		}
 		yaml, err := manifest.Encode(object)
 		if err != nil {
 			f.problems = append(f.problems, manifest.Problem{File: path, Line: doc.line, Object: doc.id.String(), Message: err.Error()})
@@ -222,7 +227,7 @@ func (d *State) placeAll(path string, content decoded, kinds Kinds) {
 		}
 		d.declared[doc.path] = append(d.declared[doc.path], at)
 		d.settle(doc.path)
-		d.keep(at, object)
+		d.keep(at, whole)
 	}
 	if len(f.problems) > 0 || slices.ContainsFunc(f.docs, document.troubled) {
 		d.troubled[path] = true
@@ -243,6 +248,13 @@ const defaultNamespace = "default"
 // Normalise makes an object of a file comparable with one of the cluster. It answers why the object
 // isn't synced, if it isn't.
 func (d *State) Normalise(resource manifest.Resource, object map[string]any) (excluded string) {
+	excluded = d.normalise(resource, object)
+	d.rules.Selection.DropIgnored(resource, object)
+	return excluded
+}
+
+// normalise is that with the fields that don't take part: an object that is created has them from Git.
+func (d *State) normalise(resource manifest.Resource, object map[string]any) (excluded string) {
 	metadata, _ := object["metadata"].(map[string]any)
 	if !resource.Namespaced {
 		delete(metadata, "namespace")
@@ -327,8 +339,8 @@ func (d *State) Resolve(kinds Kinds) {
 	}
 }
 
-// Object reads the normalised content that the tree has the hash of. Reading the objects of one file
-// after another decodes the file once, and before Rest not even that.
+// Object reads the normalised content that the tree has the hash of, and with it the fields that don't take
+// part. Reading the objects of one file after another decodes the file once, and before Rest not even that.
 func (d *State) Object(path string, kinds Kinds) (manifest.Resource, map[string]any, error) {
 	at := d.declared[path][0]
 	doc := d.document(at)
@@ -347,7 +359,7 @@ func (d *State) Object(path string, kinds Kinds) (manifest.Resource, map[string]
 		return manifest.Resource{}, nil, fmt.Errorf("%s can't be read any more: it is fetched again at the next try", at.file)
 	}
 	object := runtime.DeepCopyJSON(d.opened.documents[at.index].Object)
-	d.Normalise(resource, object)
+	d.normalise(resource, object)
 	return resource, object, nil
 }
 

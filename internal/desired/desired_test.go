@@ -263,3 +263,23 @@ func messages(d *State) []string {
 	}
 	return objects
 }
+
+// An ignored field makes no difference, and is there for an object that has to be created.
+func TestIgnoredFieldsArePartOfTheObjectButNotOfTheTree(t *testing.T) {
+	field, err := manifest.ParseIgnoredField("configmaps:/data/key")
+	require.NoError(t, err)
+	r := &revisions{}
+	d := New(r, Rules{Selection: manifest.Selection{IgnoreFields: []manifest.IgnoredField{field}}})
+	const path = "namespaces/a/configmaps/x.yaml"
+	var hashes []plumbing.Hash
+	for _, value := range []string{"one", "two"} {
+		require.NoError(t, d.Follow(r.commit(map[string]string{"x.yaml": settings("a", "x", value)}), served))
+		hash, ok := d.Tree().Get(path)
+		require.True(t, ok)
+		hashes = append(hashes, hash)
+		_, object, err := d.Object(path, served)
+		require.NoError(t, err)
+		require.Equal(t, map[string]any{"key": value}, object["data"])
+	}
+	require.Equal(t, hashes[0], hashes[1])
+}

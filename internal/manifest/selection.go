@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"path"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -21,7 +22,7 @@ type Selection struct {
 	IgnoreNames []string
 	// Labels has to match those of an object; nil matches all.
 	Labels labels.Selector
-	// IgnoreFields are fields that don't take part.
+	// IgnoreFields are fields that don't take part: they are in no tree, and the cluster keeps its own values.
 	IgnoreFields []IgnoredField
 	// Secrets says whether Secrets take part.
 	Secrets SecretsSelection
@@ -76,10 +77,12 @@ func (s Selection) Excludes(r Resource) bool { return listsResource(s.Exclude, r
 func (s Selection) includes(r Resource) bool { return listsResource(s.Include, r) }
 
 func listsResource(list []string, r Resource) bool {
-	return slices.ContainsFunc(list, func(entry string) bool {
-		name, group, _ := strings.Cut(entry, ".")
-		return group == r.Group && (name == r.Name || name == "*")
-	})
+	return slices.ContainsFunc(list, func(entry string) bool { return matchesResource(entry, r) })
+}
+
+func matchesResource(entry string, r Resource) bool {
+	name, group, _ := strings.Cut(entry, ".")
+	return group == r.Group && (name == r.Name || name == "*")
 }
 
 // skips gives the reason for which a person's choice leaves an object out, or "".
@@ -154,12 +157,32 @@ func ParseIgnoredField(text string) (IgnoredField, error) {
 	}
 	field := IgnoredField{Resource: resource}
 	for step := range strings.SplitSeq(steps, "/") {
-		field.Path = append(field.Path, strings.NewReplacer("~1", "/", "~0", "~").Replace(step))
+		if step == "" || badEscape.MatchString(step) {
+			return IgnoredField{}, fmt.Errorf("%q is not a field: between two / stands a name or the number of an item, in which ~1 is written for / and ~0 for ~", text)
+		}
+		field.Path = append(field.Path, pointerSteps.Replace(step))
 	}
-	if slices.Contains([]string{"apiVersion", "kind"}, field.Path[0]) || len(field.Path) == 2 && field.Path[0] == "metadata" && (field.Path[1] == "name" || field.Path[1] == "namespace") {
+	if field.identifies() {
 		return IgnoredField{}, fmt.Errorf("%q can't be ignored: it says which object it is", text)
 	}
 	return field, nil
+}
+
+// Escapes of a JSON pointer.
+var (
+	pointerSteps   = strings.NewReplacer("~1", "/", "~0", "~")
+	pointerEscapes = strings.NewReplacer("~", "~0", "/", "~1")
+	badEscape      = regexp.MustCompile(`~([^01]|$)`)
+)
+
+func (f IgnoredField) identifies() bool {
+	switch f.Path[0] {
+	case "apiVersion", "kind":
+		return true
+	case "metadata":
+		return len(f.Path) == 1 || len(f.Path) == 2 && (f.Path[1] == "name" || f.Path[1] == "namespace")
+	}
+	return false
 }
 
 // ParseLabels reads a label selector as kubectl takes it; nil for the empty one, which matches all.
