@@ -161,7 +161,7 @@ func (x *Index) readEach(ctx context.Context, kind manifest.Resource, objects ma
 func (x *Index) contentOf(kind manifest.Resource, live *unstructured.Unstructured, w wanted, take func(manifest.Resource, wanted, []byte)) error {
 	live.SetGroupVersionKind(kind.GVK())
 	id := manifest.ID{Group: kind.Group, Kind: kind.Kind, Namespace: live.GetNamespace(), Name: live.GetName()}
-	yaml, err := encode(kind, live.Object, manifest.Surroundings{Scaled: x.isScaled(id)})
+	yaml, err := x.encode(kind, live.Object, manifest.Surroundings{Scaled: x.isScaled(id)})
 	if err != nil {
 		return fmt.Errorf("%s: %w", id, err)
 	}

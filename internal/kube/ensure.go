@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"reflect"
 	"slices"
 	"strings"
 	"time"
@@ -14,6 +15,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/wait"
 
 	"github.com/active-cluster-sync/active-cluster-sync/internal/manifest"
@@ -58,21 +60,22 @@ func (w *writer) create(ctx context.Context, t target) (Written, error) {
 		return Written{}, err
 	}
 	if w.dryRun != nil {
-		after, err := t.file(now)
+		after, err := w.file(t, now)
 		return Written{Action: Created, Hash: w.index.hash(t.kind, after), After: after}, err
 	}
 	hash, err := w.settle(ctx, t, now)
 	return Written{Action: Created, Hash: hash}, err
 }
 
-// update overwrites an object as a whole, at the version that was read: what somebody else added to it
-// would survive a server-side apply.
+// update overwrites an object as a whole, at the version that was read: what a person added to it would
+// survive a server-side apply.
 func (w *writer) update(ctx context.Context, t target) (Written, error) {
 	live, err := t.read(ctx)
 	if err != nil {
 		return Written{}, err
 	}
-	wanted := t.over(live)
+	plain := w.over(t, live)
+	wanted := &unstructured.Unstructured{Object: w.adopting(t, plain.Object, live.Object)}
 	if reason, skipped := w.index.skip(t.kind, live.Object); skipped && !w.takesOver(t, reason, wanted) {
 		return Written{Action: Skipped, Reason: reason}, nil
 	}
@@ -83,29 +86,43 @@ func (w *writer) update(ctx context.Context, t target) (Written, error) {
 		hash, err := w.settle(ctx, t, live)
 		return Written{Action: Unchanged, Hash: hash}, err
 	}
-	var now *unstructured.Unstructured
-	err = persist(ctx, func() (err error) {
-		now, err = t.api.Update(ctx, wanted, metav1.UpdateOptions{
-			FieldManager: manifest.FieldManager, FieldValidation: metav1.FieldValidationStrict, DryRun: w.dryRun})
-		return err
-	})
+	now, err := w.put(ctx, t, wanted)
+	if (apierrors.IsInvalid(err) || apierrors.IsBadRequest(err)) && !reflect.DeepEqual(plain.Object, wanted.Object) {
+		now, err = w.put(ctx, t, plain) // what a controller added may not go with what Git says now
+	}
 	if err != nil {
+		if len(immutableFields(err)) > 0 && t.mayBeRecreated(live) {
+			return w.recreate(ctx, t, live)
+		}
 		return Written{}, err
 	}
 	if w.dryRun != nil {
 		return w.compare(ctx, t, live, now)
 	}
-	action := Updated
-	if now.GetResourceVersion() == live.GetResourceVersion() {
-		action = Unchanged // all that differed was what the API server fills in
+	written := Written{Action: Unchanged} // perhaps all that differed is what the API server fills in
+	if now.GetResourceVersion() != live.GetResourceVersion() {
+		written.Action, written.Overwrote = Updated, manifest.Overwritten(live.Object, now.Object)
 	}
-	hash, err := w.settle(ctx, t, now)
-	return Written{Action: action, Hash: hash}, err
+	written.Hash, err = w.settle(ctx, t, now)
+	return written, err
+}
+
+func (w *writer) put(ctx context.Context, t target, wanted *unstructured.Unstructured) (now *unstructured.Unstructured, err error) {
+	err = persist(ctx, func() (err error) {
+		now, err = t.api.Update(ctx, wanted, metav1.UpdateOptions{
+			FieldManager: manifest.FieldManager, FieldValidation: metav1.FieldValidationStrict, DryRun: w.dryRun})
+		return err
+	})
+	return now, err
 }
 
 // over is the wanted content laid over the live object.
-func (t target) over(live *unstructured.Unstructured) *unstructured.Unstructured {
+func (w *writer) over(t target, live *unstructured.Unstructured) *unstructured.Unstructured {
 	wanted := &unstructured.Unstructured{Object: maps.Clone(t.Object)}
+	if selection := w.index.options.Selection; selection.IgnoresFields(t.kind) {
+		wanted = wanted.DeepCopy()
+		selection.DropIgnored(t.kind, wanted.Object)
+	}
 	wanted.SetGroupVersionKind(t.kind.GVK())
 	full := manifest.Denormalise(t.kind, wanted.Object, live.Object, manifest.Surroundings{Scaled: t.scaled})
 	// The version and the UID make sure that what is overwritten is what was read.
@@ -113,7 +130,18 @@ func (t target) over(live *unstructured.Unstructured) *unstructured.Unstructured
 	metadata = maps.Clone(metadata)
 	metadata["resourceVersion"], metadata["uid"] = live.GetResourceVersion(), string(live.GetUID())
 	full["metadata"] = metadata
+	w.index.options.Selection.KeepIgnored(t.kind, full, live.Object)
 	return &unstructured.Unstructured{Object: full}
+}
+
+// adopting is that with what controllers have added to the live object.
+func (w *writer) adopting(t target, wanted, live map[string]any) map[string]any {
+	full := manifest.Adopt(wanted, live)
+	if selection := w.index.options.Selection; selection.IgnoresFields(t.kind) {
+		full = runtime.DeepCopyJSON(full)
+		selection.KeepIgnored(t.kind, full, live)
+	}
+	return full
 }
 
 // takesOver: each cluster has the object by itself, and Git holds what a person made of it, like the account
@@ -153,11 +181,11 @@ func (w *writer) settle(ctx context.Context, t target, now *unstructured.Unstruc
 
 // compare tells whether a dry run would change anything.
 func (w *writer) compare(ctx context.Context, t target, live, now *unstructured.Unstructured) (Written, error) {
-	before, err := t.file(live)
+	before, err := w.file(t, live)
 	if err != nil {
 		return Written{}, err
 	}
-	after, err := t.file(now)
+	after, err := w.file(t, now)
 	if err != nil {
 		return Written{}, err
 	}
@@ -173,8 +201,8 @@ func (w *writer) compare(ctx context.Context, t target, live, now *unstructured.
 }
 
 // file is the content of an object's file. It consumes the object.
-func (t target) file(u *unstructured.Unstructured) ([]byte, error) {
-	return encode(t.kind, u.Object, manifest.Surroundings{Scaled: t.scaled})
+func (w *writer) file(t target, u *unstructured.Unstructured) ([]byte, error) {
+	return w.index.encode(t.kind, u.Object, manifest.Surroundings{Scaled: t.scaled})
 }
 
 func waitsFor(live *unstructured.Unstructured) string {

@@ -139,10 +139,15 @@ var resources = map[string]manifest.Resource{
 	"HorizontalPodAutoscaler":        {Group: "autoscaling", Version: "v2", Name: "horizontalpodautoscalers", Kind: "HorizontalPodAutoscaler", Namespaced: true},
 	"ClusterRole":                    {Group: "rbac.authorization.k8s.io", Version: "v1", Name: "clusterroles", Kind: "ClusterRole"},
 	"ClusterRoleBinding":             {Group: "rbac.authorization.k8s.io", Version: "v1", Name: "clusterrolebindings", Kind: "ClusterRoleBinding"},
+	"Secret":                         {Version: "v1", Name: "secrets", Kind: "Secret", Namespaced: true},
+	"Job":                            {Group: "batch", Version: "v1", Name: "jobs", Kind: "Job", Namespaced: true},
+	"StorageClass":                   {Group: "storage.k8s.io", Version: "v1", Name: "storageclasses", Kind: "StorageClass"},
+	"PriorityClass":                  {Group: "scheduling.k8s.io", Version: "v1", Name: "priorityclasses", Kind: "PriorityClass"},
+	"RoleBinding":                    {Group: "rbac.authorization.k8s.io", Version: "v1", Name: "rolebindings", Kind: "RoleBinding", Namespaced: true},
+	"ValidatingWebhookConfiguration": {Group: "admissionregistration.k8s.io", Version: "v1", Name: "validatingwebhookconfigurations", Kind: "ValidatingWebhookConfiguration"},
 	"ServiceAccount":                 {Version: "v1", Name: "serviceaccounts", Kind: "ServiceAccount", Namespaced: true},
 	"CustomResourceDefinition":       {Group: "apiextensions.k8s.io", Version: "v1", Name: "customresourcedefinitions", Kind: "CustomResourceDefinition"},
 	"APIService":                     {Group: "apiregistration.k8s.io", Version: "v1", Name: "apiservices", Kind: "APIService"},
-	"ValidatingWebhookConfiguration": {Group: "admissionregistration.k8s.io", Version: "v1", Name: "validatingwebhookconfigurations", Kind: "ValidatingWebhookConfiguration"},
 	"Widget":                         {Version: "v1", Name: "widgets", Kind: "Widget", Namespaced: true},
 }
 
@@ -179,10 +184,16 @@ func read(t testing.TB, u *unstructured.Unstructured) *unstructured.Unstructured
 // edit changes a live object as a person does.
 func edit(t testing.TB, u *unstructured.Unstructured, change func(obj map[string]any)) {
 	t.Helper()
+	editAs(t, "kubectl-edit", u, change)
+}
+
+// editAs changes a live object as a client of that name does.
+func editAs(t testing.TB, manager string, u *unstructured.Unstructured, change func(obj map[string]any)) {
+	t.Helper()
 	until(t, "edit "+u.GetName(), func() bool {
 		now := read(t, u)
 		change(now.Object)
-		_, err := of(u).Update(t.Context(), now, metav1.UpdateOptions{FieldManager: "kubectl-edit"})
+		_, err := of(u).Update(t.Context(), now, metav1.UpdateOptions{FieldManager: manager})
 		return err == nil
 	})
 }

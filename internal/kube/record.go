@@ -76,6 +76,7 @@ func (x *Index) record(r manifest.Resource, u *unstructured.Unstructured, writte
 		rec.hash = written.Hash // and the content is where the object was written from
 		return rec
 	}
+	x.options.Selection.DropIgnored(r, obj)
 	yaml, err := manifest.Encode(obj)
 	if err != nil {
 		rec.err = fmt.Errorf("%s: %w", idOf(r, rec), err)
@@ -103,8 +104,10 @@ func (x *Index) skip(r manifest.Resource, obj map[string]any) (string, bool) {
 	return reason, skipped
 }
 
-func encode(r manifest.Resource, obj map[string]any, s manifest.Surroundings) ([]byte, error) {
+// encode makes the file of an object. It consumes the object.
+func (x *Index) encode(r manifest.Resource, obj map[string]any, s manifest.Surroundings) ([]byte, error) {
 	manifest.Normalise(r, obj, s)
+	x.options.Selection.DropIgnored(r, obj)
 	return manifest.Encode(obj)
 }
 

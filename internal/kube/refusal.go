@@ -21,11 +21,20 @@ type ImmutableError struct {
 	Object  manifest.ID
 	Fields  []string // "spec.selector"
 	Message string   // what the API server says
+	// Recreatable: the sync may delete and create an object of this kind, if it is asked to.
+	Recreatable bool
 }
 
 func (e *ImmutableError) Error() string {
-	return fmt.Sprintf("%s: %s cannot be changed after creation; take the change back, or delete the object to have it created anew: %s",
-		e.Object, strings.Join(e.Fields, ", "), e.Message)
+	verb := "is"
+	if len(e.Fields) > 1 {
+		verb = "are"
+	}
+	advice := "or delete the object yourself to have it created anew, which the sync doesn't do for this kind, since something may be lost with it"
+	if e.Recreatable {
+		advice = fmt.Sprintf("or delete the object to have it created anew, or let the sync do both: set --recreate-immutable for all such objects, or the annotation %s: \"true\" in Git for this one", manifest.RecreateAnnotation)
+	}
+	return fmt.Sprintf("%s: %s %s immutable: take the change back in Git, %s: %s", e.Object, strings.Join(e.Fields, ", "), verb, advice, e.Message)
 }
 
 // describe says which object a write failed for, why, and what to do.
@@ -43,7 +52,7 @@ func (t target) describe(err error) error {
 	case advice(err) != "":
 		return fmt.Errorf("%s: %s: %w", id, advice(err), err)
 	case apierrors.IsInvalid(err):
-		return invalid(id, status.Status())
+		return t.invalid(status.Status())
 	case apierrors.IsForbidden(err) && !unauthorised(err):
 		return fmt.Errorf("%s: refused by an admission check of the cluster: %w", id, err)
 	}
@@ -54,25 +63,64 @@ func (t target) describe(err error) error {
 func unauthorised(err error) bool { return strings.Contains(err.Error(), `" cannot `) }
 
 // invalid sorts out what validation says about an object.
-func invalid(id manifest.ID, status metav1.Status) error {
+func (t target) invalid(status metav1.Status) error {
 	message := status.Message
-	var causes []metav1.StatusCause
-	if status.Details != nil {
-		causes = status.Details.Causes
-	}
-	if id.Group == "" && id.Kind == "Secret" {
+	causes := causesOf(status)
+	if t.id.Group == "" && t.id.Kind == "Secret" {
 		message = secretMessage(causes)
 	}
+	if fields := fixedFields(causes); len(fields) > 0 {
+		return &ImmutableError{Object: t.id, Fields: fields, Message: saidOf(causes), Recreatable: manifest.Recreatable(t.kind)}
+	}
+	return fmt.Errorf("%s: the API server finds it invalid: %s", t.id, message)
+}
+
+func causesOf(status metav1.Status) []metav1.StatusCause {
+	if status.Details == nil {
+		return nil
+	}
+	return status.Details.Causes
+}
+
+// immutableFields are the fields for which the API server refuses an update because they can't be changed.
+func immutableFields(err error) []string {
+	var status apierrors.APIStatus
+	if !apierrors.IsInvalid(err) || !errors.As(err, &status) {
+		return nil
+	}
+	return fixedFields(causesOf(status.Status()))
+}
+
+// saidOf is what the API server says about fields that can't be changed, without their values, which may fill
+// pages.
+func saidOf(causes []metav1.StatusCause) string {
+	var said []string
+	for _, cause := range causes {
+		if !fixed(cause) {
+			continue
+		}
+		words := cause.Message
+		if cause.Type == metav1.CauseTypeFieldValueInvalid {
+			words = words[strings.LastIndex(words, ": ")+1:]
+		} else {
+			words, _, _ = strings.Cut(words, "\n")
+			_, words, _ = strings.Cut(": "+words, ": ")
+		}
+		said = append(said, strings.TrimSpace(words))
+	}
+	slices.Sort(said)
+	return strings.Join(slices.Compact(said), "; ")
+}
+
+func fixedFields(causes []metav1.StatusCause) []string {
 	var fields []string
 	for _, cause := range causes {
 		if fixed(cause) {
 			fields = append(fields, cause.Field)
 		}
 	}
-	if slices.Sort(fields); len(fields) > 0 {
-		return &ImmutableError{Object: id, Fields: slices.Compact(fields), Message: message}
-	}
-	return fmt.Errorf("%s: the API server finds it invalid: %s", id, message)
+	slices.Sort(fields)
+	return slices.Compact(fields)
 }
 
 // fixed: the field may not be changed. There is no code for that, only the words that validations use.

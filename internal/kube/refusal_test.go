@@ -34,7 +34,8 @@ func TestRefusalsSayWhatToDo(t *testing.T) {
 	err := fails(wanted(t, index, strings.ReplaceAll(deployment(ns, "cart", 1), "app: cart", "app: basket")))
 	require.ErrorAs(t, err, &immutable)
 	require.Equal(t, []string{"spec.selector"}, immutable.Fields)
-	require.Contains(t, err.Error(), "spec.selector cannot be changed after creation; take the change back, or delete the object")
+	require.Equal(t, "Deployment.apps "+ns+"/cart: spec.selector is immutable: take the change back in Git, or delete the object to have it created anew, "+
+		"or let the sync do both: set --recreate-immutable for all such objects, or the annotation active-cluster-sync.io/recreate: \"true\" in Git for this one: field is immutable", err.Error())
 
 	err = fails(wanted(t, index, strings.ReplaceAll(deployment(ns, "bad", 1), "app: cart}}\n    spec", "app: other}}\n    spec")))
 	require.Contains(t, err.Error(), "finds it invalid")

@@ -29,6 +29,9 @@ type Write struct {
 	// Live is the hash that the object had in the index when this was planned; zero when there was none.
 	// It only chooses what to try first.
 	Live plumbing.Hash
+	// Recreate lets the object be deleted and created again where Git changed a field that can't be changed,
+	// if its kind loses nothing by it. The object in Git can say so too.
+	Recreate bool
 	// Scaled: an autoscaler that the cluster doesn't have yet is going to target the object.
 	Scaled bool
 }
@@ -39,6 +42,7 @@ type Action string
 const (
 	Created   Action = "created"
 	Updated   Action = "updated"
+	Recreated Action = "recreated"
 	Unchanged Action = "unchanged"
 	Deleted   Action = "deleted"
 	Failed    Action = "failed"
@@ -54,9 +58,11 @@ type Written struct {
 	// Hash is that of the object's normalised YAML after the write, in the index's version; zero when the
 	// object is gone, or is in no tree.
 	Hash plumbing.Hash
-	Err  error // when it failed
+	// Overwrote is what an update changed in the live object.
+	Overwrote manifest.Overwrite
+	Err       error // when it failed
 	// Before and After are the object's normalised YAML as it is and as it would become, in the version that is
-	// written. Only a dry run that creates or updates has them.
+	// written. Only a dry run that creates or updates has them; one that recreates has Before alone.
 	Before, After []byte
 }
 
@@ -109,8 +115,8 @@ func (x *Index) ApplyAll(ctx context.Context, writes iter.Seq[Write], total int,
 }
 
 // DryRun tells what Apply would do with one write, by having the API server do all but store it. The hash
-// and the content are those of the object as it would become; Unchanged says that live and wanted are
-// equivalent.
+// and the content are those of the object as it would become, but none for one that would be recreated; Unchanged
+// says that live and wanted are equivalent.
 func (x *Index) DryRun(ctx context.Context, write Write) Written {
 	return x.Apply(ctx, []Write{write}, ApplyOptions{DryRun: true})[0]
 }
