@@ -43,6 +43,7 @@ type pulled struct {
 	git, live tree.Tree
 	agreed    map[string]plan.Pair
 	failing   map[string]*failing
+	contests  map[string]contest
 }
 
 // failing is an object that could not be applied.
@@ -118,7 +119,7 @@ func (r *application) recall(repository *repo.Repository) ([]string, error) {
 	if !known {
 		*memory = pulled{
 			repository: repository, desired: desired.New(repository, r.Rules), scope: scope,
-			agreed: map[string]plan.Pair{}, failing: map[string]*failing{},
+			agreed: map[string]plan.Pair{}, failing: map[string]*failing{}, contests: map[string]contest{},
 		}
 	}
 	if err := memory.desired.Follow(r.revision, r.index); err != nil {
@@ -126,6 +127,7 @@ func (r *application) recall(repository *repo.Repository) ([]string, error) {
 		return nil, err
 	}
 	memory.desired.Resolve(r.index)
+	r.forgetContests()
 	git := r.git()
 	if known {
 		return append(plan.Touched(memory.git, git, memory.live, r.live), r.due()...), nil
@@ -193,6 +195,9 @@ func (r *application) decide(paths []string) []plan.Write {
 		}
 	}
 	return slices.DeleteFunc(writes, func(w plan.Write) bool {
+		if r.yields(w) {
+			return true
+		}
 		f := memory.failing[w.Path]
 		return f != nil && f.Write == w && time.Now().Before(f.next)
 	})
@@ -224,7 +229,7 @@ func (r *application) write(ctx context.Context, batch []plan.Write) error {
 			planned[w.Path] = p
 			if !yield(kube.Write{
 				Path: w.Path, Resource: resource, Object: object, Hash: w.Git, Live: w.Live,
-				Scaled: memory.desired.IsScaled(manifest.IDOf(object)),
+				Recreate: r.in.Config.RecreateImmutable, Scaled: memory.desired.IsScaled(manifest.IDOf(object)),
 			}) {
 				return
 			}
@@ -254,9 +259,10 @@ func (w plannedWrite) failure(err error) error {
 func (r *application) took(planned plannedWrite, written kube.Written) {
 	memory, w := &r.pulled, planned.Write
 	switch written.Action {
-	case kube.Created, kube.Updated, kube.Unchanged:
-		memory.agreed[w.Path] = plan.Pair{Git: w.Git, Live: written.Hash}
+	case kube.Created, kube.Updated, kube.Recreated, kube.Unchanged:
 		delete(memory.failing, w.Path)
+		r.overwritten(w, written)
+		memory.agreed[w.Path] = plan.Pair{Git: w.Git, Live: written.Hash}
 		r.settled.Put(w.Path, written.Hash)
 	case kube.Skipped:
 		r.fail(w, fmt.Errorf("the object in the cluster is not synced (%s): remove it from Git, or lift the reason", written.Reason))
@@ -278,7 +284,7 @@ func (r *application) note(path string, action kube.Action) {
 	switch action {
 	case kube.Created:
 		r.changes.Added++
-	case kube.Updated:
+	case kube.Updated, kube.Recreated:
 		r.changes.Updated++
 	case kube.Deleted:
 		r.changes.Deleted++
@@ -307,10 +313,7 @@ func (r *application) fail(w plan.Write, err error) {
 	f.Write = w
 	f.next = time.Now().Add(min(firstRetry<<min(f.attempts, 10), lastRetry))
 	f.attempts++
-	f.failure = workflows.Failure{Object: manifest.ObjectName(w.Path), Message: brief(err.Error())}
-	if origin, ok := r.pulled.desired.Origin(w.Path); ok {
-		f.failure.File = fileLine(origin.File, origin.Line)
-	}
+	f.failure = r.failure(w.Path, err)
 	r.Logger.Warn("object not applied", "cluster", r.Cluster, "object", f.failure.Object, "file", f.failure.File, "error", err.Error())
 }
 

@@ -17,13 +17,19 @@ func (r *application) unserved() []workflows.Failure {
 		path = "cluster/" + definitions + "/" + path
 		location, _ := manifest.ParsePath(path)
 		if err := r.index.Unserved(location.Name); err != nil && r.pulled.failing[path] == nil {
-			origin, _ := r.pulled.desired.Origin(path)
-			failures = append(failures, workflows.Failure{
-				Object: manifest.ObjectName(path), File: fileLine(origin.File, origin.Line), Message: brief(err.Error()),
-			})
+			failures = append(failures, r.failure(path, err))
 		}
 	}
 	return failures
+}
+
+// failure says what is wrong with an object, and where Git declares it.
+func (r *application) failure(path string, err error) workflows.Failure {
+	f := workflows.Failure{Object: manifest.ObjectName(path), Message: brief(err.Error())}
+	if origin, ok := r.pulled.desired.Origin(path); ok {
+		f.File = fileLine(origin.File, origin.Line)
+	}
+	return f
 }
 
 // maxMessage keeps as many failures as are listed far below what a payload may hold: validation of a custom
