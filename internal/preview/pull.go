@@ -143,6 +143,7 @@ func (p *pulling) try(ctx context.Context, state *desired.State, planned []plan.
 		}
 		writes = append(writes, kube.Write{
 			Path: w.Path, Resource: resource, Object: object, Live: w.Live, Scaled: state.IsScaled(manifest.IDOf(object)),
+			Recreate: p.Config.RecreateImmutable,
 		})
 	}
 	for _, written := range p.Index.Apply(ctx, writes, kube.ApplyOptions{DryRun: true, Progress: func(done, total int) {
@@ -240,6 +241,8 @@ func (p *pulling) write(w plan.Write, tried outcome) (Change, bool) {
 		c.Message += "; " + whyNotAsked(tried.Written) + ", so what that fills in shows as a difference"
 	case tried.Action == kube.Failed:
 		return failed(c, Refused, message(object, origin, tried.Err)), true
+	case tried.Action == kube.Recreated:
+		c.Message += "; it would be deleted and created again, since a field differs that can't be changed"
 	}
 	if after == nil || before == nil {
 		// What is created is shown as Git has it: what the API server fills in would only be noise.
