@@ -53,6 +53,7 @@ type entry struct {
 	hash            plumbing.Hash // zero when skipped
 	skipped         string        // why it is in no tree
 	content         held          // none once released
+	bond            manifest.Bond
 	// ahead: it was seen beside the watch, which has not told of this version yet. Only then do versions
 	// decide what is current. Otherwise the order of the watch does, also where versions start again
 	// because the cluster was restored from a backup.
@@ -144,17 +145,22 @@ type Entry struct {
 	ResourceVersion string
 	Hash            plumbing.Hash // of its normalised YAML; zero when it is skipped
 	SkippedFor      string        // why it is in no tree, "" when it is in
+	Bond            manifest.Bond // what keeps it in the cluster; not known of what is skipped
+	Resource        manifest.Resource
 }
 
 // Lookup finds the object of a canonical path; false when the index knows of none.
 func (x *Index) Lookup(path string) (Entry, bool) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	_, e := x.find(path)
+	r, e := x.find(path)
 	if e == nil {
 		return Entry{}, false
 	}
-	return Entry{UID: string(e.uid), ResourceVersion: e.resourceVersion, Hash: e.hash, SkippedFor: e.skipped}, true
+	return Entry{
+		UID: string(e.uid), ResourceVersion: e.resourceVersion, Hash: e.hash, SkippedFor: e.skipped,
+		Bond: e.bond, Resource: r.Resource,
+	}, true
 }
 
 // find needs x.mu. The resource is nil where the path's is not watched.

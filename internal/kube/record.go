@@ -21,6 +21,7 @@ type record struct {
 	hash    plumbing.Hash // zero when skipped
 	content held          // none when skipped, or when the index has it already
 	skipped string        // why the object is in no tree, "" when it is in
+	bond    manifest.Bond // not known when skipped
 	scaled  bool          // it was normalised as the target of an autoscaler
 	targets []manifest.ID // what it scales
 	fact    any           // crd or apiService
@@ -70,7 +71,7 @@ func (x *Index) record(r manifest.Resource, u *unstructured.Unstructured, writte
 	if rec.skipped, _ = x.skip(r, obj); rec.skipped != "" {
 		return rec
 	}
-	rec.scaled = x.isScaled(idOf(r, rec))
+	rec.scaled, rec.bond = x.isScaled(idOf(r, rec)), manifest.BondOf(r, obj)
 	manifest.Normalise(r, obj, manifest.Surroundings{Scaled: rec.scaled})
 	if written != nil && !written.Hash.IsZero() && reflect.DeepEqual(obj, written.Object) {
 		rec.hash = written.Hash // and the content is where the object was written from

@@ -76,6 +76,10 @@ func (s Snapshot) Watches(path string) bool {
 	return ok && s.known[schema.GroupResource{Group: location.Group, Resource: location.Resource}]
 }
 
+// Complete reports whether all that the API server serves is known, so that a kind which Index.Resolve
+// doesn't know has no objects.
+func (s Snapshot) Complete() bool { return s.complete }
+
 // Snapshot returns the state of the index. The first call waits until each resource was listed or has
 // failed to be, and reports its progress in words about once a second; later calls return at once, but
 // for a moment's wait while a resource that just appeared is listed. It fails with ErrUnreachable,

@@ -108,7 +108,7 @@ func (x *Index) put(r *resource, rec *record, beside bool) {
 	if rec.skipped == "" && rec.scaled != (x.scaled[idOf(r.Resource, rec)] > 0) {
 		x.rereads.add(r.GroupResource(), k)
 	}
-	now := &entry{uid: rec.UID, resourceVersion: rec.ResourceVersion, hash: rec.hash, skipped: rec.skipped, content: rec.content}
+	now := &entry{uid: rec.UID, resourceVersion: rec.ResourceVersion, hash: rec.hash, skipped: rec.skipped, content: rec.content, bond: rec.bond}
 	now.ahead = beside && (r.seen == "" || newer(now.resourceVersion, r.seen))
 	if old != nil && old.hash == now.hash && now.content.data == nil {
 		now.content = old.content

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sync/errgroup"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/dynamic"
 
 	"github.com/active-cluster-sync/active-cluster-sync/internal/manifest"
@@ -34,6 +35,10 @@ type Write struct {
 	Recreate bool
 	// Scaled: an autoscaler that the cluster doesn't have yet is going to target the object.
 	Scaled bool
+	// UID is that of the object that a deletion was planned for; "" for whatever object has the name.
+	UID types.UID
+	// Stray: Git never declared the object that is to be deleted.
+	Stray bool
 }
 
 // Action is what became of a Write.
@@ -45,6 +50,8 @@ const (
 	Recreated Action = "recreated"
 	Unchanged Action = "unchanged"
 	Deleted   Action = "deleted"
+	Kept      Action = "kept"     // not deleted: something keeps it in the cluster (manifest.Bond)
+	Replaced  Action = "replaced" // not deleted: it isn't the object any more that this was planned for
 	Failed    Action = "failed"
 	Skipped   Action = "skipped"
 )
@@ -53,7 +60,7 @@ const (
 type Written struct {
 	Path   string
 	Action Action
-	// Reason says why it was skipped, or what an unchanged object is waiting for.
+	// Reason says why it was skipped or kept, or what an unchanged object is waiting for.
 	Reason string
 	// Hash is that of the object's normalised YAML after the write, in the index's version; zero when the
 	// object is gone, or is in no tree.
