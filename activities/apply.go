@@ -29,7 +29,7 @@ func (a *Activities) Apply(ctx context.Context, in workflows.ApplyInput) (workfl
 		defer a.applying.Unlock()
 		result, err := a.apply(ctx, in, p)
 		facts := append([]any{"revision", in.Revision}, counts(result.Changes)...)
-		return result, append(facts, "failed", result.FailedCount, "withheld", result.Withheld.Count), err
+		return result, append(facts, "failed", result.FailedCount, "withheld", result.Withheld.Count, "kept", result.KeptCount), err
 	})
 }
 
@@ -65,11 +65,7 @@ type application struct {
 	// meantime is not in it and is seen as a difference at the next tick.
 	settled *tree.Editor
 	changes workflows.Changes
-	// removed are the resources of the objects that may have to be deleted.
-	removed map[string]manifest.Resource
-	// lost are what nobody can tell the content of: revisions that can't be had any more, files that hold
-	// something else than objects now.
-	lost []workflows.Failure
+	pruning pruning
 }
 
 func (a *Activities) apply(ctx context.Context, in workflows.ApplyInput, p *progress) (workflows.ApplyResult, error) {
@@ -86,8 +82,7 @@ func (a *Activities) apply(ctx context.Context, in workflows.ApplyInput, p *prog
 		return workflows.ApplyResult{}, err
 	}
 	v.index.Release(v.snapshot.Tree)
-	r := &application{Activities: a, in: in, progress: p, view: v, revision: revision, settled: tree.NewEditor(v.live),
-		removed: map[string]manifest.Resource{}}
+	r := &application{Activities: a, in: in, progress: p, view: v, revision: revision, settled: tree.NewEditor(v.live)}
 	paths, err := r.recall(repository)
 	if err != nil {
 		return workflows.ApplyResult{}, err
@@ -97,12 +92,11 @@ func (a *Activities) apply(ctx context.Context, in workflows.ApplyInput, p *prog
 	if err != nil {
 		return workflows.ApplyResult{}, err
 	}
-	deletions, finished, err := r.prune(ctx, repository)
-	if err != nil {
+	if err := r.prune(ctx, repository); err != nil {
 		return workflows.ApplyResult{}, err
 	}
 	a.pulled.git, a.pulled.live = r.git(), r.settled.Tree()
-	return r.result(deletions, finished), nil
+	return r.result(), nil
 }
 
 // git is what Git asks for, without ignored namespaces.
@@ -344,8 +338,8 @@ func (r *application) reporting(verb string) kube.ApplyOptions {
 }
 
 // result is what the workflow is told.
-func (r *application) result(deletions plan.Deletions, finished bool) workflows.ApplyResult {
-	failures := slices.Clone(r.lost)
+func (r *application) result() workflows.ApplyResult {
+	failures := slices.Clone(r.pruning.lost)
 	for _, m := range r.pulled.desired.Mistakes() {
 		failures = append(failures, workflows.Failure{Object: m.Object, File: fileLine(m.File, m.Line), Message: m.Message})
 	}
@@ -366,17 +360,13 @@ func (r *application) result(deletions plan.Deletions, finished bool) workflows.
 	result := workflows.ApplyResult{
 		Tree: r.state(r.settled.Tree()), Changes: r.changes,
 		Failed: failures[:min(len(failures), workflows.MaxListed)], FailedCount: len(failures), RetryAfter: retry,
-		Tracked: []string{r.in.Revision},
+		Tracked: []string{r.in.Revision}, Undecided: r.pruning.undecided,
 	}
-	if !finished {
+	if !r.pruning.finished || r.pruning.undecided {
 		result.Tracked = stillTracked(r.in.Tracked, r.in.Revision)
 	}
-	if deletions.Withheld != "" {
-		result.Withheld = workflows.Pending{Digest: deletions.Digest(), Count: len(deletions.Paths), Reason: deletions.Withheld}
-		for _, path := range deletions.Paths[:min(len(deletions.Paths), workflows.MaxListed)] {
-			result.Withheld.Objects = append(result.Withheld.Objects, manifest.ObjectName(path))
-		}
-	}
+	result.Kept, result.KeptCount = r.keep()
+	result.Withheld, result.Mirrored = r.pruning.withheld(), r.pruning.mirrored()
 	return result
 }
 

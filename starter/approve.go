@@ -15,7 +15,8 @@ func approveCommand(t *terminal) *cli.Command {
 		Usage:     "carry out deletions that are waiting",
 		UsageText: "starter approve CLUSTER",
 		Description: `When Git asks for unusually many deletions at once, or for one that takes other things with it, they
-wait, and the state is Blocked (MassDeletion). starter status lists them. This carries out exactly those; when
+wait, and the state is Blocked (MassDeletion). So do the first deletions of objects that Git never held, where
+the enrolment says --prune mirror (MirrorDeletion). starter status lists them. This carries out exactly those; when
 others wait by the time it arrives, nothing is done. To keep the objects, restore them in Git.
 
 Example:

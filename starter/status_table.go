@@ -61,6 +61,7 @@ func (t *terminal) statusTable(s workflows.Status) string {
 	}
 	t.failures(&page, "Failures", s.FailedCount, s.Failed)
 	t.failures(&page, "Conflicts", len(s.Conflicts), s.Conflicts)
+	t.failures(&page, "Left in the cluster though not in Git", s.KeptCount, s.Kept)
 	t.recent(&page, s.Recent)
 	return page.String()
 }

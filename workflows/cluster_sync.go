@@ -138,7 +138,11 @@ func (s *clusterSync) pull(ctx workflow.Context, config Config, revision string)
 		return temporal.NewApplicationError(fmt.Sprintf(
 			"branch %q is not in %s: create it, or enrol with another branch", config.Branch, config.Repository), BranchNotFound)
 	}
-	input := ApplyInput{Config: config, Revision: revision, Tracked: s.state.Tracked, Approved: s.state.Approved}
+	input := ApplyInput{
+		Config: config, Revision: revision, Tracked: s.state.Tracked,
+		Approved: s.state.Approved, Waiting: s.state.Pending.Count > 0, Mirrored: s.state.Mirrored == config.Scope(),
+		Kept: s.state.Kept, KeptCount: s.state.KeptCount,
+	}
 	if s.state.FailedCount == 0 {
 		input.Settled = s.state.Settled
 	}
@@ -148,6 +152,9 @@ func (s *clusterSync) pull(ctx workflow.Context, config Config, revision string)
 	}
 	now := workflow.Now(ctx)
 	s.state.applied(now, result)
+	if result.Mirrored {
+		s.state.Mirrored = config.Scope()
+	}
 	s.state.settle(now, Settled{Revision: revision, Tree: result.Tree, Scope: config.Scope()})
 	s.state.record(Record{
 		Time: now, Direction: Pull, Revision: revision, Changes: result.Changes,

@@ -48,6 +48,7 @@ const (
 const (
 	InitialSyncCanceled = "InitialSyncCanceled"
 	MassDeletion        = "MassDeletion"
+	MirrorDeletion      = "MirrorDeletion"
 	ObjectsFailed       = "ObjectsFailed"
 	ResourcesUnreadable = "ResourcesUnreadable"
 )
@@ -140,6 +141,19 @@ type ApplyInput struct {
 	Tracked []string `json:"tracked,omitempty"`
 	// Approved is the digest of the set of deletions that a person approved.
 	Approved string `json:"approved,omitempty"`
+	// Waiting says that deletions wait for approval.
+	Waiting bool `json:"waiting,omitempty"`
+	// Mirrored says that objects which Git never held were deleted before, after a person approved it.
+	Mirrored bool `json:"mirrored,omitempty"`
+	// Kept are the first MaxListed objects of the last ApplyResult, KeptCount is the number of all.
+	Kept      []Kept `json:"kept,omitempty"`
+	KeptCount int    `json:"keptCount,omitempty"`
+}
+
+// Kept is an object that stays in the cluster although Git doesn't declare it.
+type Kept struct {
+	Path   string `json:"path"` // canonical
+	Reason string `json:"reason"`
 }
 
 // ApplyResult is what Git and the cluster agree on now, but for the failures.
@@ -154,6 +168,15 @@ type ApplyResult struct {
 	Tracked []string `json:"tracked,omitempty"`
 	// Withheld are deletions that wait for approval.
 	Withheld Pending `json:"withheld,omitzero"`
+	// Undecided: nobody can tell for now what is to be deleted, because a file can't be read. What waited for
+	// approval goes on waiting.
+	Undecided bool `json:"undecided,omitempty"`
+	// Mirrored says that objects which Git never held were deleted.
+	Mirrored bool `json:"mirrored,omitempty"`
+	// Kept are objects that shall stay in the cluster although Git doesn't declare them, the first MaxListed of
+	// KeptCount.
+	Kept      []Kept `json:"kept,omitempty"`
+	KeptCount int    `json:"keptCount,omitempty"`
 }
 
 // LockInput asks to lock the synced objects, or to unlock them.
@@ -179,4 +202,6 @@ type Pending struct {
 	Objects []string `json:"objects,omitempty"`
 	// Reason is why they wait.
 	Reason string `json:"reason,omitempty"`
+	// Strays says that there are objects among them that Git never held, and that no such were approved before.
+	Strays bool `json:"strays,omitempty"`
 }

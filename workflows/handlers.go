@@ -209,7 +209,7 @@ func (s *clusterSync) syncNow() {
 func (s *clusterSync) startAfresh() {
 	s.state.Problem = nil
 	s.state.Failed, s.state.FailedCount = nil, 0
-	s.state.Pending, s.state.Approved = Pending{}, ""
+	s.state.Pending, s.state.Approved, s.state.Mirrored = Pending{}, "", ""
 	s.interrupt()
 	s.syncNow()
 }

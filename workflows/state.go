@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"go.temporal.io/sdk/temporal"
+
+	"github.com/active-cluster-sync/active-cluster-sync/internal/manifest"
 )
 
 // State is what ClusterSync carries from one run to the next when it continues as new. A fresh enrolment
@@ -36,14 +38,18 @@ type State struct {
 	Failed      []Failure `json:"failed,omitempty"`
 	FailedCount int       `json:"failedCount,omitempty"`
 	// RetryAt is when failed objects are tried again although nothing changed.
-	RetryAt     *time.Time     `json:"retryAt,omitempty"`
-	Unread      []Failure      `json:"unread,omitempty"`
-	UnreadCount int            `json:"unreadCount,omitempty"`
-	Tracked     []string       `json:"tracked,omitempty"`
-	Pending     Pending        `json:"pending,omitzero"`
-	Approved    string         `json:"approved,omitempty"`
-	Objects     int            `json:"objects,omitempty"`
-	Excluded    map[string]int `json:"excluded,omitempty"`
+	RetryAt     *time.Time `json:"retryAt,omitempty"`
+	Unread      []Failure  `json:"unread,omitempty"`
+	UnreadCount int        `json:"unreadCount,omitempty"`
+	Tracked     []string   `json:"tracked,omitempty"`
+	Pending     Pending    `json:"pending,omitzero"`
+	Approved    string     `json:"approved,omitempty"`
+	// Mirrored is the scope in which a person approved the first deletion of objects that Git never held.
+	Mirrored  string         `json:"mirrored,omitempty"`
+	Kept      []Kept         `json:"kept,omitempty"`
+	KeptCount int            `json:"keptCount,omitempty"`
+	Objects   int            `json:"objects,omitempty"`
+	Excluded  map[string]int `json:"excluded,omitempty"`
 	// Recent are the last syncs that are worth to be remembered, newest first.
 	Recent []Record  `json:"recent,omitempty"`
 	Lock   LockState `json:"lock,omitzero"`
@@ -148,7 +154,10 @@ func (s *State) applied(now time.Time, result ApplyResult) {
 		at := now.Add(max(result.RetryAfter, time.Second))
 		s.RetryAt = &at
 	}
-	s.Tracked, s.Pending = result.Tracked, result.Withheld
+	s.Tracked, s.Kept, s.KeptCount = result.Tracked, result.Kept, result.KeptCount
+	if !result.Undecided {
+		s.Pending = result.Withheld
+	}
 	if s.Approved != s.Pending.Digest {
 		s.Approved = ""
 	}
@@ -260,6 +269,8 @@ func (s *State) health() (SyncState, string, string) {
 		return Blocked, s.Problem.Reason, s.Problem.Message
 	case s.Problem != nil:
 		return Degraded, s.Problem.Reason, s.Problem.Message
+	case s.Pending.Strays:
+		return Blocked, MirrorDeletion, fmt.Sprintf("%d deletions wait for `starter approve`, or for Git to declare the objects: %s", s.Pending.Count, s.Pending.Reason)
 	case s.Pending.Count > 0:
 		return Blocked, MassDeletion, fmt.Sprintf("%d deletions wait for `starter approve`, or for the objects to return to Git: %s", s.Pending.Count, s.Pending.Reason)
 	case s.FailedCount > 0:
@@ -278,7 +289,10 @@ func (s *State) health() (SyncState, string, string) {
 
 // exclusions says in words which objects are left out of the sync though a user may expect them in it.
 func (s *State) exclusions() string {
-	const agreed = "cluster and Git agree"
+	agreed := "cluster and Git agree"
+	if n := s.KeptCount; n > 0 && s.Config.Strategy == Pull {
+		agreed += fmt.Sprintf("; left in the cluster although Git no longer declares them: %d", n)
+	}
 	if n := s.Excluded[SecretsWithoutKey]; n > 0 {
 		return agreed + fmt.Sprintf("; %s not synced, for there is no age identity to encrypt with: give one with `starter enroll %s --age-key-file`", secretsAre(n), s.Config.Cluster)
 	}
@@ -318,12 +332,19 @@ func (s *State) status(now time.Time) Status {
 		Conflicts:         []Failure{},
 		PendingDeletions:  s.Pending.Count,
 		Pending:           s.Pending,
+		Kept:              []Failure{},
 		Excluded:          s.Excluded,
 		Ticks:             s.Ticks,
 		Recent:            s.changed(),
 		Tracked:           s.Tracked,
 		BranchEvent:       s.BranchEvent,
 		Lock:              s.lockStatus(),
+	}
+	if s.Config.Strategy == Pull {
+		status.KeptCount = s.KeptCount
+		for _, k := range s.Kept {
+			status.Kept = append(status.Kept, Failure{Object: manifest.ObjectName(k.Path), Message: k.Reason})
+		}
 	}
 	if s.BehindSince != nil && s.running() {
 		status.LagSeconds = int64(now.Sub(*s.BehindSince) / time.Second)

@@ -51,6 +51,10 @@ type Status struct {
 	PendingDeletions int `json:"pendingDeletions"`
 	// Pending are these deletions.
 	Pending Pending `json:"pending,omitzero"`
+	// Kept are objects that stay in the cluster although Git doesn't declare them any more, KeptCount is the
+	// number of all.
+	Kept      []Failure `json:"kept"`
+	KeptCount int       `json:"keptCount"`
 	// Excluded counts objects that are left out on purpose, by reason.
 	Excluded map[string]int `json:"excluded"`
 	// Ticks counts the rounds of the sync since enrolment.

@@ -77,6 +77,9 @@ func details(s Status) string {
 	section(&page, "Failures", s.FailedCount, s.Failed, func(f Failure) string {
 		return fmt.Sprintf("%s %s: %s", escape(f.Object), escape(f.File), escape(f.Message))
 	})
+	section(&page, "Left in the cluster though not in Git", s.KeptCount, s.Kept, func(f Failure) string {
+		return fmt.Sprintf("%s: %s", escape(f.Object), escape(f.Message))
+	})
 	section(&page, "Last syncs", len(s.Recent), s.Recent, func(r Record) string {
 		return fmt.Sprintf("%s %s %s: %d added, %d updated, %d deleted", r.Time.UTC().Format("01-02 15:04:05"),
 			r.Direction, short(r.Revision), r.Changes.Added, r.Changes.Updated, r.Changes.Deleted)

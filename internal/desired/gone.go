@@ -1,6 +1,10 @@
 package desired
 
 import (
+	"iter"
+	"maps"
+	"slices"
+
 	"github.com/go-git/go-git/v5/plumbing"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
@@ -12,12 +16,14 @@ type Gone struct {
 	Path     string
 	Resource manifest.Resource
 	Origin   Origin // where it stood
+	// Protected: its annotation forbade to delete it.
+	Protected bool
 }
 
 // Gone lists the objects that an earlier revision, whose content is in the store, asked for and this one
-// doesn't, from the files that differ. Where one of these files can't be read in full, or holds
-// something of another tool in the place of objects, it answers with the file's name and nothing else: what seems
-// to be gone may stand in there.
+// doesn't, from the files that differ. Where one of these files can't be read in full it answers with the
+// file's name and nothing else: what seems to be gone may stand in there. The same goes for one that held objects
+// and holds another tool's content now.
 func (d *State) Gone(before plumbing.Hash, kinds Kinds) (gone []Gone, unread string, err error) {
 	changes, err := d.repository.Changes(before, d.revision)
 	if err != nil {
@@ -52,10 +58,28 @@ func (d *State) Gone(before plumbing.Hash, kinds Kinds) (gone []Gone, unread str
 func (d *State) gone(doc manifest.Document, kinds Kinds) (Gone, bool) {
 	id := manifest.IDOf(doc.Object)
 	resource, ok := kinds.Resolve(schema.GroupKind{Group: id.Group, Kind: id.Kind})
-	if !ok || d.Normalise(resource, doc.Object) != "" {
+	if !ok {
+		return Gone{}, false
+	}
+	protected := manifest.IsProtected(doc.Object)
+	if d.Normalise(resource, doc.Object) != "" {
 		return Gone{}, false
 	}
 	id = manifest.IDOf(doc.Object)
 	path := manifest.Path(resource, id.Namespace, id.Name)
-	return Gone{Path: path, Resource: resource}, !d.Declares(path) && !d.rules.Scope.Ignores(path)
+	return Gone{Path: path, Resource: resource, Protected: protected}, !d.Declares(path) && !d.rules.Scope.Ignores(path)
 }
+
+// Obscure names a file that may declare an object nobody knows of: it can't be read in full, or holds a kind
+// that the cluster doesn't know. It is "" where there is none, so that what Declares denies is in no file.
+func (d *State) Obscure() string {
+	for path := range d.troubled {
+		if f := d.files[path]; len(f.problems) > 0 || slices.ContainsFunc(f.docs, document.unplaced) {
+			return path
+		}
+	}
+	return ""
+}
+
+// Declared yields the paths that Declares affirms.
+func (d *State) Declared() iter.Seq[string] { return maps.Keys(d.declared) }

@@ -1,7 +1,6 @@
 package plan_test
 
 import (
-	"fmt"
 	"testing"
 
 	"github.com/go-git/go-git/v5/plumbing"
@@ -88,59 +87,4 @@ func TestStagesOrderWritesAndReverseDeletions(t *testing.T) {
 	deletions := plan.DeletionStages(paths)
 	require.Equal(t, paths[0], deletions[0][0])
 	require.Len(t, deletions[4], 2)
-}
-
-func TestPruneDeletesOnlyWhatIsGoneFromGitAndThere(t *testing.T) {
-	live := treeOf(map[string]string{"namespaces/a/configmaps/x.yaml": "1", "namespaces/a/configmaps/y.yaml": "1"})
-	git := treeOf(map[string]string{"namespaces/a/configmaps/y.yaml": "1"})
-	d := plan.Prune{
-		Gone: []string{"namespaces/a/configmaps/x.yaml", "namespaces/a/configmaps/x.yaml", "namespaces/a/configmaps/y.yaml", "namespaces/a/configmaps/z.yaml"},
-		Git:  git, Live: live, Tracked: 100,
-	}.Decide()
-	require.Equal(t, plan.Deletions{Paths: []string{"namespaces/a/configmaps/x.yaml"}}, d)
-}
-
-func TestPruneWithholdsWhatLooksLikeAnAccident(t *testing.T) {
-	objects := func(n int) (paths []string) {
-		for i := range n {
-			paths = append(paths, fmt.Sprintf("namespaces/a/configmaps/%03d.yaml", i))
-		}
-		return paths
-	}
-	one := []string{"namespaces/a/configmaps/x.yaml"}
-	other := treeOf(map[string]string{"namespaces/b/configmaps/x.yaml": "1"})
-	for name, c := range map[string]struct {
-		prune plan.Prune
-		says  string
-	}{
-		"everyday":               {plan.Prune{Gone: one, Git: other, Tracked: 2}, ""},
-		"ten of few":             {plan.Prune{Gone: objects(10), Git: other, Tracked: 11}, ""},
-		"eleven of many":         {plan.Prune{Gone: objects(11), Git: other, Tracked: 111}, ""},
-		"eleven of few":          {plan.Prune{Gone: objects(11), Git: other, Tracked: 109}, "11 of 109 objects"},
-		"an empty Git":           {plan.Prune{Gone: one, Tracked: 1}, "no objects any more"},
-		"an unrelated history":   {plan.Prune{Gone: one, Git: other, Tracked: 2, Unrelated: true}, "doesn't continue"},
-		"a namespace":            {plan.Prune{Gone: []string{"cluster/namespaces/a.yaml"}, Git: other, Tracked: 100}, "takes more than itself along"},
-		"a volume claim":         {plan.Prune{Gone: []string{"namespaces/a/persistentvolumeclaims/x.yaml"}, Git: other, Tracked: 100}, "takes more"},
-		"a definition of a kind": {plan.Prune{Gone: []string{"cluster/customresourcedefinitions.apiextensions.k8s.io/x.yaml"}, Git: other, Tracked: 100}, "takes more"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			c.prune.Live = tree.Tree{}.Edit(func(e *tree.Editor) {
-				for _, path := range c.prune.Gone {
-					e.Put(path, hash("live"))
-				}
-			})
-			d := c.prune.Decide()
-			require.Len(t, d.Paths, len(c.prune.Gone))
-			if c.says == "" {
-				require.Empty(t, d.Withheld)
-				return
-			}
-			require.Contains(t, d.Withheld, c.says)
-
-			c.prune.Approved = d.Digest()
-			require.Empty(t, c.prune.Decide().Withheld, "approved")
-			c.prune.Approved = plan.Deletions{Paths: []string{"another"}}.Digest()
-			require.NotEmpty(t, c.prune.Decide().Withheld, "the approval of another set means nothing")
-		})
-	}
 }

@@ -12,13 +12,17 @@ import (
 	"github.com/active-cluster-sync/active-cluster-sync/internal/plan"
 	"github.com/active-cluster-sync/active-cluster-sync/internal/repo"
 	"github.com/active-cluster-sync/active-cluster-sync/internal/tree"
+	"github.com/active-cluster-sync/active-cluster-sync/workflows"
 )
 
 // deletions finds the objects that would be deleted, and those whose deletion would wait.
 func (p *pulling) deletions(ctx context.Context) error {
-	removal := plan.Prune{Git: p.git, Live: p.live}
+	if p.Config.Prune == workflows.PruneOff {
+		return nil
+	}
+	var removal plan.Prune
 	gone := map[string]departed{}
-	for _, tracked := range p.tracked() {
+	for i, tracked := range p.tracked() {
 		found, err := p.gone(ctx, tracked)
 		if err != nil {
 			return err
@@ -27,16 +31,22 @@ func (p *pulling) deletions(ctx context.Context) error {
 			continue
 		}
 		for _, g := range found {
-			removal.Gone = append(removal.Gone, g.Path)
 			gone[g.Path] = departed{g, tracked}
 		}
-		continues, err := p.Repository.Descends(ctx, p.Revision, tracked)
-		if err != nil {
-			return err
+		if i == 0 {
+			if removal.Unrelated, err = p.Repository.Unrelated(ctx, p.Revision, tracked); err != nil {
+				return err
+			}
 		}
-		removal.Unrelated = removal.Unrelated || !continues
 	}
-	removal.Tracked = p.git.Len() + len(removal.Gone)
+	removal.Declared = p.git.Len()
+	removal.Tracked = removal.Declared + len(gone)
+	for path, g := range gone {
+		entry, there := p.Index.Lookup(path)
+		if _, live := p.live.Get(path); there && live && !g.Protected && !entry.Bond.Holds(false) {
+			removal.Candidates = append(removal.Candidates, plan.Candidate{Path: path, UID: entry.UID})
+		}
+	}
 	decided := removal.Decide()
 	return p.deleted(ctx, decided, gone)
 }
@@ -83,8 +93,8 @@ func (p *pulling) gone(ctx context.Context, tracked plumbing.Hash) ([]desired.Go
 }
 
 func (p *pulling) deleted(ctx context.Context, d plan.Deletions, gone map[string]departed) error {
-	changes := make([]tree.Change, 0, len(d.Paths))
-	for _, path := range d.Paths {
+	changes := make([]tree.Change, 0, len(d.Objects))
+	for _, path := range d.Paths() {
 		live, _ := p.live.Get(path)
 		changes = append(changes, tree.Change{Path: path, To: live})
 	}
@@ -92,7 +102,7 @@ func (p *pulling) deleted(ctx context.Context, d plan.Deletions, gone map[string
 	if err != nil {
 		return err
 	}
-	for _, path := range d.Paths {
+	for _, path := range d.Paths() {
 		g := gone[path]
 		c := Change{
 			Object: manifest.ObjectName(path), Action: Delete, Reason: GoneFromGit, File: fileLine(g.Origin),
