@@ -260,15 +260,22 @@ func syncNow(t *testing.T, name string) workflows.Status {
 
 func update(t *testing.T, name, message string, args ...any) workflows.Status {
 	t.Helper()
+	s, err := tryUpdate(t, name, message, args...)
+	require.NoError(t, err)
+	return s
+}
+
+func tryUpdate(t *testing.T, name, message string, args ...any) (s workflows.Status, err error) {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	handle, err := temporal.UpdateWorkflow(ctx, client.UpdateWorkflowOptions{
 		WorkflowID: workflows.WorkflowID(name), UpdateName: message, Args: args, WaitForStage: client.WorkflowUpdateStageCompleted,
 	})
-	require.NoError(t, err)
-	var s workflows.Status
-	require.NoError(t, handle.Get(ctx, &s))
-	return s
+	if err == nil {
+		err = handle.Get(ctx, &s)
+	}
+	return s, err
 }
 
 // reaches waits until the status is as the condition wants it.
