@@ -363,26 +363,11 @@ func (r *application) result() workflows.ApplyResult {
 		Tracked: []string{r.in.Revision}, Undecided: r.pruning.undecided,
 	}
 	if !r.pruning.finished || r.pruning.undecided {
-		result.Tracked = stillTracked(r.in.Tracked, r.in.Revision)
+		result.Tracked = workflows.Track(r.in.Tracked, r.in.Revision)
 	}
 	result.Kept, result.KeptCount = r.keep()
 	result.Withheld, result.Mirrored = r.pruning.withheld(), r.pruning.mirrored()
 	return result
-}
-
-// maxTracked bounds the revisions that are remembered for deletions that wait. The oldest is kept
-// whatever comes: it is the one that was carried out in full.
-const maxTracked = 20
-
-func stillTracked(tracked []string, revision string) []string {
-	if slices.Contains(tracked, revision) {
-		return tracked
-	}
-	next := append(slices.Clone(tracked), revision)
-	if len(next) > maxTracked {
-		next = slices.Delete(next, 1, len(next)-maxTracked+1)
-	}
-	return next
 }
 
 // fileLine is a place in a file as compilers write it; line 0 is the file as a whole.

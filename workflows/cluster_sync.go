@@ -146,6 +146,8 @@ func (s *clusterSync) pull(ctx workflow.Context, config Config, revision string)
 	if s.state.FailedCount == 0 {
 		input.Settled = s.state.Settled
 	}
+	// From here on its objects may be in the cluster, whether or not anybody comes back to tell.
+	s.state.Tracked = Track(s.state.Tracked, revision)
 	var result ApplyResult
 	if err := execute(ctx, ApplyActivity, "apply "+short(revision)+" to "+config.Cluster, input).Get(ctx, &result); err != nil {
 		return err

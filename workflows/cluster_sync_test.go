@@ -387,6 +387,108 @@ func TestMassDeletionWaitsForApprovalOfExactlyThatSet(t *testing.T) {
 	require.Equal(t, workflows.InSync, h.status().State)
 }
 
+func TestARevisionIsTrackedThoughItsApplyNeverEnds(t *testing.T) {
+	s := &sides{cluster: "a", branch: "r1"}
+	s.onApply = func(context.Context) (workflows.ApplyResult, error) {
+		revision := s.applies[len(s.applies)-1].Revision
+		if revision == "r2" {
+			return workflows.ApplyResult{}, errors.New("killed half-way")
+		}
+		return workflows.ApplyResult{Tree: s.cluster, Tracked: []string{revision}}, nil
+	}
+	h := newHarness(t, s)
+	h.at(15*time.Second, func() { s.branch = "r2" })
+	h.at(35*time.Second, func() { s.branch = "r3" })
+	h.run(workflows.State{Config: config(workflows.Pull)}, 2*time.Minute)
+	last := s.applies[len(s.applies)-1]
+	require.Equal(t, "r3", last.Revision)
+	require.Equal(t, []string{"r1", "r2"}, last.Tracked, "what r2 brought may have to go again")
+}
+
+func TestWhatWaitsGoesOnWaitingWhileNobodyCanTell(t *testing.T) {
+	s := &sides{cluster: "a", branch: "r1"}
+	s.onApply = func(context.Context) (workflows.ApplyResult, error) {
+		result := workflows.ApplyResult{Tree: s.cluster, Tracked: []string{"r0", s.branch}}
+		switch in := s.applies[len(s.applies)-1]; {
+		case s.branch == "r2":
+			result.Undecided = true
+		case in.Approved != "d1":
+			result.Withheld = workflows.Pending{Digest: "d1", Count: 40, Reason: "it is 40 of 41 objects"}
+		}
+		return result, nil
+	}
+	h := newHarness(t, s)
+	h.at(15*time.Second, func() { s.branch = "r2" })
+	h.at(35*time.Second, func() {
+		last := s.applies[len(s.applies)-1]
+		require.Equal(t, "r2", last.Revision)
+		require.True(t, last.Waiting)
+		require.Equal(t, workflows.MassDeletion, h.status().Reason)
+		require.Equal(t, 40, h.status().PendingDeletions)
+		h.update(workflows.ApproveMessage, func(_ workflows.Status, err error) { require.NoError(t, err) }, workflows.Approve{Digest: "d1"})
+	})
+	h.at(55*time.Second, func() {
+		require.Equal(t, 40, h.status().PendingDeletions)
+		s.branch = "r3"
+	})
+	h.run(workflows.State{Config: config(workflows.Pull)}, 75*time.Second)
+	require.Equal(t, "d1", s.applies[len(s.applies)-1].Approved, "the approval is kept until it can be followed")
+	require.Equal(t, workflows.InSync, h.status().State)
+}
+
+func TestTheFirstStraysAreApprovedOncePerScope(t *testing.T) {
+	s := &sides{cluster: "a", branch: "r1"}
+	s.onApply = func(context.Context) (workflows.ApplyResult, error) {
+		in := s.applies[len(s.applies)-1]
+		result := workflows.ApplyResult{Tree: s.cluster, Tracked: []string{in.Revision}}
+		if in.Mirrored = in.Mirrored || in.Approved == "d1"; in.Mirrored {
+			result.Mirrored = true
+		} else {
+			result.Withheld = workflows.Pending{Digest: "d1", Count: 1, Strays: true, Reason: "Git never held some of them"}
+		}
+		return result, nil
+	}
+	h := newHarness(t, s)
+	h.at(15*time.Second, func() {
+		require.Equal(t, workflows.MirrorDeletion, h.status().Reason)
+		require.Equal(t, workflows.Blocked, h.status().State)
+		h.update(workflows.ApproveMessage, func(_ workflows.Status, err error) { require.NoError(t, err) }, workflows.Approve{Digest: "d1"})
+	})
+	h.at(35*time.Second, func() {
+		require.Equal(t, workflows.InSync, h.status().State)
+		s.cluster = "b" // with another stray
+	})
+	h.at(55*time.Second, func() {
+		require.True(t, s.applies[len(s.applies)-1].Mirrored)
+		require.Equal(t, workflows.InSync, h.status().State)
+		h.SignalWorkflow(workflows.SetIgnoredNamespacesMessage, workflows.SetIgnoredNamespaces{Namespaces: []string{"shop"}})
+	})
+	c := config(workflows.Pull)
+	c.Prune = workflows.PruneMirror
+	h.run(workflows.State{Config: c}, 75*time.Second)
+	require.False(t, s.applies[len(s.applies)-1].Mirrored)
+	require.Equal(t, workflows.MirrorDeletion, h.status().Reason)
+}
+
+func TestWhatIsLeftInTheClusterIsToldAndNoFailure(t *testing.T) {
+	s := &sides{cluster: "a", branch: "r1"}
+	kept := []workflows.Kept{{Path: "namespaces/shop/configmaps/old.yaml", Reason: "pull deletes nothing"}}
+	s.onApply = func(context.Context) (workflows.ApplyResult, error) {
+		return workflows.ApplyResult{Tree: s.cluster, Tracked: []string{s.branch}, Kept: kept, KeptCount: 1}, nil
+	}
+	h := newHarness(t, s)
+	h.at(15*time.Second, func() {
+		require.Equal(t, workflows.InSync, h.status().State)
+		require.Contains(t, h.status().Message, "no longer declares them: 1")
+		require.Equal(t, []workflows.Failure{{Object: "configmaps shop/old", Message: "pull deletes nothing"}}, h.status().Kept)
+		s.branch = "r2"
+	})
+	h.run(workflows.State{Config: config(workflows.Pull)}, 35*time.Second)
+	require.Equal(t, kept, s.applies[1].Kept)
+	require.Equal(t, 1, s.applies[1].KeptCount)
+	require.Contains(t, currentDetails(t, h), "Left in the cluster though not in Git: 1")
+}
+
 func TestChangingTheRulesInterruptsARunningApply(t *testing.T) {
 	s := &sides{cluster: "a", branch: "r1"}
 	s.onApply = func(ctx context.Context) (workflows.ApplyResult, error) {

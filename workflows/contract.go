@@ -1,6 +1,9 @@
 package workflows
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // Names of the activities, in the order of a tick.
 const (
@@ -137,7 +140,7 @@ type ApplyInput struct {
 	Settled  Settled `json:"settled"`
 	// Tracked are the revisions whose objects Git has put into the cluster and that may still have to be
 	// removed again: the last one that was carried out in full, then those whose deletions were withheld
-	// or failed.
+	// or failed, or whose Apply has not come to an end.
 	Tracked []string `json:"tracked,omitempty"`
 	// Approved is the digest of the set of deletions that a person approved.
 	Approved string `json:"approved,omitempty"`
@@ -148,6 +151,22 @@ type ApplyInput struct {
 	// Kept are the first MaxListed objects of the last ApplyResult, KeptCount is the number of all.
 	Kept      []Kept `json:"kept,omitempty"`
 	KeptCount int    `json:"keptCount,omitempty"`
+}
+
+// maxTracked bounds the revisions that are remembered for deletions that are yet to be made. The oldest is
+// kept whatever comes: it is the one that was carried out in full.
+const maxTracked = 20
+
+// Track adds a revision to the tracked ones.
+func Track(tracked []string, revision string) []string {
+	if slices.Contains(tracked, revision) {
+		return tracked
+	}
+	next := append(slices.Clone(tracked), revision)
+	if len(next) > maxTracked {
+		next = slices.Delete(next, 1, len(next)-maxTracked+1)
+	}
+	return next
 }
 
 // Kept is an object that stays in the cluster although Git doesn't declare it.
