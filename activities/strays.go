@@ -76,11 +76,15 @@ func (r *application) keep() (list []workflows.Kept, count int) {
 	}
 	slices.SortFunc(list, func(a, b workflows.Kept) int { return strings.Compare(a.Path, b.Path) })
 	doomed := r.pruning.Paths()
+	still := 0
 	for _, k := range r.in.Kept {
 		_, again := r.pruning.kept[k.Path]
 		_, there := r.settled.Get(k.Path)
 		if there && !again && !r.pulled.desired.Declares(k.Path) && !slices.Contains(doomed, k.Path) {
 			list = append(list, k)
+			still++
+		} else if again {
+			still++
 		}
 	}
 	for _, k := range list {
@@ -88,6 +92,11 @@ func (r *application) keep() (list []workflows.Kept, count int) {
 			r.Logger.Info("object left in the cluster", "cluster", r.Cluster, "object", manifest.ObjectName(k.Path), "reason", k.Reason)
 		}
 	}
-	count = len(list) + r.in.KeptCount - len(r.in.Kept)
+	// Which ones were more than could be listed isn't known. Only prune off, which comes across each object once,
+	// can't find them again.
+	unlisted := r.in.KeptCount - len(r.in.Kept)
+	if count = max(len(list), still+unlisted); r.in.Config.Prune == workflows.PruneOff {
+		count = len(list) + unlisted
+	}
 	return list[:min(len(list), workflows.MaxListed)], count
 }

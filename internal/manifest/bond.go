@@ -16,10 +16,12 @@ const (
 	Unbound Bond = iota
 	// Protected: a person said so, by the annotation.
 	Protected
-	// Native: every cluster has it by itself, and what runs there relies on this very one.
-	Native
+	// Immortal: Kubernetes refuses to delete it.
+	Immortal
 	// Leaving: it is being deleted already.
 	Leaving
+	// Native: every cluster has it by itself, and what runs there relies on this very one.
+	Native
 	// Dependent: it has an owner, and goes when that goes.
 	Dependent
 	// Produced: nobody but Kubernetes itself wrote it, like the volume claims of a StatefulSet, which have no
@@ -34,10 +36,12 @@ func (b Bond) String() string {
 	switch b {
 	case Protected:
 		return "its annotation " + pruneAnnotation + " says disabled"
-	case Native:
-		return "every cluster has it by itself"
+	case Immortal:
+		return "Kubernetes refuses to delete it"
 	case Leaving:
 		return "it is being deleted already"
+	case Native:
+		return "every cluster has it by itself"
 	case Dependent:
 		return "it has an owner"
 	case Produced:
@@ -64,6 +68,8 @@ func BondOf(r Resource, obj map[string]any) Bond {
 		return Leaving
 	case IsProtected(obj):
 		return Protected
+	case o.resource.String() == "namespaces" && slices.Contains([]string{"default", "kube-system", "kube-public"}, o.name()):
+		return Immortal
 	case o.native():
 		return Native
 	case len(owners) > 0:
@@ -88,7 +94,7 @@ func (o *object) native() bool {
 	name := o.name()
 	switch o.resource.String() {
 	case "namespaces":
-		return slices.Contains([]string{"default", "kube-system", "kube-public", "kube-node-lease"}, name)
+		return name == "kube-node-lease"
 	case "serviceaccounts":
 		return name == "default" // the tokens of running pods are bound to its UID
 	case "roles.rbac.authorization.k8s.io", "rolebindings.rbac.authorization.k8s.io",
