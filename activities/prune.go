@@ -90,9 +90,11 @@ func (r *application) candidates(ctx context.Context, repository *repo.Repositor
 			}
 			// Only the first one was carried out in full: whatever came between, going on from there is no accident.
 			if i == 0 && len(last) > 0 {
-				if removal.Unrelated, err = repository.Unrelated(ctx, r.revision, before); err != nil {
+				continues, err := repository.Descends(ctx, r.revision, before)
+				if err != nil {
 					return removal, err
 				}
+				removal.Unrelated = !continues
 			}
 		}
 		for path := range gone {

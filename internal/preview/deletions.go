@@ -34,9 +34,11 @@ func (p *pulling) deletions(ctx context.Context) error {
 			gone[g.Path] = departed{g, tracked}
 		}
 		if i == 0 {
-			if removal.Unrelated, err = p.Repository.Unrelated(ctx, p.Revision, tracked); err != nil {
+			continues, err := p.Repository.Descends(ctx, p.Revision, tracked)
+			if err != nil {
 				return err
 			}
+			removal.Unrelated = !continues
 		}
 	}
 	removal.Declared = p.git.Len()

@@ -53,19 +53,6 @@ func (r *Repository) Descends(ctx context.Context, revision, ancestor plumbing.H
 	return found, nil
 }
 
-// Unrelated reports whether two revisions are of different histories: neither continues the other.
-func (r *Repository) Unrelated(ctx context.Context, now, before plumbing.Hash) (bool, error) {
-	continues, err := r.Descends(ctx, now, before)
-	if err != nil || continues {
-		return false, err
-	}
-	rewound, err := r.Descends(ctx, before, now)
-	if errors.Is(err, ErrMoved) {
-		return true, nil // the server doesn't know the earlier one any more
-	}
-	return !rewound, err
-}
-
 // history looks for an ancestor in what there is of a revision's history, and tells whether that was all
 // of it.
 func history(commits storer.EncodedObjectStorer, revision, ancestor plumbing.Hash) (found, whole bool) {
