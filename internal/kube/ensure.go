@@ -35,6 +35,7 @@ func (w *writer) ensure(ctx context.Context, t target) (Written, error) {
 		} else {
 			result, err = w.create(ctx, t)
 		}
+		t.seen = "" // what it was seen as is out of date
 		switch {
 		case exists && apierrors.IsNotFound(err):
 			exists = false
@@ -155,10 +156,16 @@ func (w *writer) takesOver(t target, reason string, wanted *unstructured.Unstruc
 	return !skipped
 }
 
+// read gets the object, at the version that the index saw or a later one. That much the API server may answer
+// from its memory; a write over something that has changed since is refused, and then it is read anew.
 func (t target) read(ctx context.Context) (*unstructured.Unstructured, error) {
+	options := metav1.GetOptions{ResourceVersion: t.seen}
 	var live *unstructured.Unstructured
 	err := persist(ctx, func() (err error) {
-		live, err = t.api.Get(ctx, t.id.Name, metav1.GetOptions{})
+		live, err = t.api.Get(ctx, t.id.Name, options)
+		if apierrors.HasStatusCause(err, metav1.CauseTypeResourceVersionTooLarge) {
+			live, err = t.api.Get(ctx, t.id.Name, metav1.GetOptions{}) // it lags behind, or was restored from a backup
+		}
 		return err
 	})
 	return live, err
@@ -169,7 +176,7 @@ func (t target) read(ctx context.Context) (*unstructured.Unstructured, error) {
 func (w *writer) settle(ctx context.Context, t target, now *unstructured.Unstructured) (plumbing.Hash, error) {
 	if t.kind != t.indexed {
 		var err error
-		t.api = w.index.cluster.of(t.indexed, t.id.Namespace)
+		t.api, t.seen = w.index.cluster.of(t.indexed, t.id.Namespace), ""
 		if now, err = t.read(ctx); err != nil {
 			return plumbing.ZeroHash, fmt.Errorf("read back as %s: %w", t.indexed.GVK().GroupVersion(), err)
 		}

@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 
@@ -34,6 +35,7 @@ type gate struct {
 	refuse func(request string) int
 	hidden string // a group that discovery lacks
 	body   func(request string, body io.ReadCloser) io.ReadCloser
+	future bool
 }
 
 func newGate(t testing.TB) *gate { return newGateTo(t, admin.Host) }
@@ -48,6 +50,7 @@ func newGateTo(t testing.TB, host string) *gate {
 		Rewrite: func(r *httputil.ProxyRequest) {
 			r.SetURL(upstream)
 			r.Out.Header.Del("Accept-Encoding") // the transport does it, and undoes it
+			g.ask(r.Out)
 		},
 		Transport:      transport,
 		FlushInterval:  -1,
@@ -90,6 +93,23 @@ func (g *gate) refusing(refuse func(request string) int) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.refuse = refuse
+}
+
+// askForTheFuture makes reads of single objects ask for versions that there will not be for long, as after the
+// cluster was restored from a backup.
+func (g *gate) askForTheFuture() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.future = true
+}
+
+func (g *gate) ask(r *http.Request) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if query := r.URL.Query(); g.future && query.Has("resourceVersion") && !query.Has("watch") && !isCollection(r.URL.Path) {
+		query.Set("resourceVersion", "999999999999")
+		r.URL.RawQuery = query.Encode()
+	}
 }
 
 // rewriteDiscovery makes discovery lack a group, as that of an API server that is starting; "" for none.
@@ -136,10 +156,20 @@ func describe(r *http.Request) string {
 		verb = "STREAM"
 	case query.Has("watch"):
 		verb = "WATCH"
-	case query.Has("resourceVersion") || query.Has("limit"):
+	case query.Has("limit") || query.Has("resourceVersion") && isCollection(r.URL.Path):
 		verb = "LIST"
 	}
 	return verb + " " + r.URL.Path
+}
+
+// isCollection tells "/api/v1/namespaces/a/pods" from "/api/v1/namespaces/a/pods/b".
+func isCollection(path string) bool {
+	parts := strings.Split(strings.Trim(path, "/"), "/")
+	prefix := 2 // api, v1
+	if parts[0] == "apis" {
+		prefix = 3
+	}
+	return (len(parts)-prefix)%2 == 1
 }
 
 // requests are those since the last call.

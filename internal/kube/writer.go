@@ -171,6 +171,7 @@ type target struct {
 	indexed manifest.Resource // in the version that the index is in
 	api     dynamic.ResourceInterface
 	scaled  bool
+	seen    string // the resource version that the index has; "" to read the latest one
 }
 
 func (w *writer) target(write Write) (target, error) {
@@ -191,5 +192,9 @@ func (w *writer) target(write Write) (target, error) {
 	}
 	t.api = w.index.cluster.of(t.kind, t.id.Namespace)
 	t.scaled = write.Scaled || w.index.isScaled(t.id)
+	if write.Object != nil {
+		known, _ := w.index.Lookup(write.Path)
+		t.seen = known.ResourceVersion
+	}
 	return t, nil
 }

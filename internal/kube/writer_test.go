@@ -372,6 +372,17 @@ func TestUnreachableAPIServerFailsTheRestAtOnce(t *testing.T) {
 	require.NoError(t, ctx.Err())
 }
 
+func TestAWriteGoesAheadWhereTheVersionThatWasSeenIsInTheFuture(t *testing.T) {
+	t.Parallel()
+	g := newGate(t)
+	index := startIndex(t, g.cluster())
+	ns := namespace(t)
+	u := create(t, configMap(ns, "a", "1"))
+	until(t, "it is seen", func() bool { _, ok := snapshot(t, index).Tree.Get(pathOf(u)); return ok })
+	g.askForTheFuture()
+	require.Equal(t, kube.Updated, written(t, index, wanted(t, index, configMap(ns, "a", "2"))).Action)
+}
+
 func TestConcurrentEditsDontLoseAWrite(t *testing.T) {
 	t.Parallel()
 	index := startIndex(t, connectAdmin(t))
