@@ -77,6 +77,15 @@ func unlockAfter(t *testing.T, on *cluster, name string) {
 	})
 }
 
+// inAnEmergency is a cluster as a member of the break-glass group sees it.
+func inAnEmergency(t *testing.T, on *cluster) *cluster {
+	t.Helper()
+	config, err := stack.Config(on.context)
+	require.NoError(t, err)
+	config.Impersonate = rest.ImpersonationConfig{UserName: "jane", Groups: []string{"system:masters", workflows.DefaultBreakGlassGroup}}
+	return &cluster{context: on.context, objects: dynamic.NewForConfigOrDie(config)}
+}
+
 // lockedApp is what Git says in these tests.
 func lockedApp(t *testing.T, repo, namespace string) {
 	t.Helper()
@@ -122,7 +131,6 @@ func TestTheLockKeepsPeopleFromEditingWhatGitSays(t *testing.T) {
 	const name, ns = "locking", "lock-a"
 	standby, repo := clusters["standby"], newRepo(t)
 	dropAfter(t, standby, ns)
-	unlockAfter(t, standby, name)
 	lockedApp(t, repo, ns)
 	w := startWorkerAs(t, name, identity(t, standby, "e2e-locking", permit("*")), standby, t.TempDir())
 	enroll(t, name, standby, repo, workflows.Pull)
@@ -153,10 +161,7 @@ func TestTheLockKeepsPeopleFromEditingWhatGitSays(t *testing.T) {
 		return desiredReplicas(t, standby, ns, "cart:2") > 0 && count(t, standby, pods, ns) > 3
 	}, func() string { return "the controller manager doesn't carry on: " + tail(w.log.String()) })
 
-	config, err := stack.Config(standby.context)
-	require.NoError(t, err)
-	config.Impersonate = rest.ImpersonationConfig{UserName: "jane", Groups: []string{"system:masters", workflows.DefaultBreakGlassGroup}}
-	require.NoError(t, rename(t, dynamic.NewForConfigOrDie(config), ns, "in-an-emergency"))
+	require.NoError(t, rename(t, inAnEmergency(t, standby).objects, ns, "in-an-emergency"))
 	eventually(t, func() bool { return settings(t, standby, ns) == "one" }, func() string { return "the edit is not set back" })
 	refused(t, standby)
 
@@ -296,7 +301,6 @@ func TestALockIsRemovedByUnenrollWhereNoWorkerDoes(t *testing.T) {
 	const name, ns = "abandoned", "lock-c"
 	standby, repo := clusters["standby"], newRepo(t)
 	dropAfter(t, standby, ns)
-	unlockAfter(t, standby, name)
 	lockedApp(t, repo, ns)
 	w := startWorker(t, name, standby, t.TempDir())
 	enroll(t, name, standby, repo, workflows.Pull)

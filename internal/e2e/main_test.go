@@ -21,6 +21,7 @@ import (
 	"go.temporal.io/sdk/log"
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/rest"
 
 	"github.com/active-cluster-sync/active-cluster-sync/internal/stacktest"
 	"github.com/active-cluster-sync/active-cluster-sync/workflows"
@@ -75,7 +76,7 @@ func connect(stack *stacktest.Stack, name string) (*cluster, error) {
 	if err != nil {
 		return nil, err
 	}
-	config.QPS = -1
+	config.QPS, config.WarningHandler = -1, rest.NoWarnings{}
 	return &cluster{
 		kubeconfig: stack.Env["KUBECONFIG"], context: name,
 		objects: dynamic.NewForConfigOrDie(config), typed: kubernetes.NewForConfigOrDie(config),
@@ -223,6 +224,7 @@ func enroll(t *testing.T, name string, on *cluster, repo string, strategy workfl
 	t.Helper()
 	out, errs, status := tryEnroll(t, name, on, repo, strategy, more...)
 	require.Zero(t, status, "%s%s", out, errs)
+	unlockAfter(t, on, name)
 	t.Cleanup(func() {
 		_ = temporal.TerminateWorkflow(context.Background(), workflows.WorkflowID(name), "", "the test has ended")
 	})

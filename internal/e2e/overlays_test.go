@@ -184,8 +184,10 @@ spec:
 	reaches(t, "installed-pull", inSync)
 	require.NotNil(t, get(t, standby, schema.GroupVersionResource{Group: "installed.example.com", Version: "v1", Resource: "kites"}, "installed", "red"))
 
-	change(t, standby, configMaps, "installed", "settings", setKey("edited"))
-	remove(t, standby, schema.GroupVersionResource{Version: "v1", Resource: "serviceaccounts"}, "installed", "robot")
+	require.Equal(t, workflows.LockingOn, reaches(t, "installed-pull", inSync).Lock.State)
+	jane := inAnEmergency(t, standby)
+	change(t, jane, configMaps, "installed", "settings", setKey("edited"))
+	remove(t, jane, schema.GroupVersionResource{Version: "v1", Resource: "serviceaccounts"}, "installed", "robot")
 	syncNow(t, "installed-pull")
 	value, _, _ := unstructured.NestedString(get(t, standby, configMaps, "installed", "settings").Object, "data", "key")
 	require.Equal(t, "one", value)
