@@ -105,9 +105,7 @@ func (r *registry) query(ctx context.Context, cluster string) (workflows.Status,
 			return status, r.explainQuery(cluster, err)
 		}
 		// The workflow was started a moment ago, and its first task isn't done yet.
-		select {
-		case <-time.After(100 * time.Millisecond):
-		case <-ctx.Done():
+		if !pause(ctx) {
 			return status, &noWorkerError{cluster: cluster, silent: true}
 		}
 	}
@@ -140,7 +138,7 @@ func (r *registry) update(ctx context.Context, cluster string, timeout time.Dura
 	}
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	handle, err := r.client.UpdateWorkflow(ctx, client.UpdateWorkflowOptions{
+	handle, err := r.send(ctx, client.UpdateWorkflowOptions{
 		WorkflowID:   workflows.WorkflowID(cluster),
 		UpdateName:   message,
 		Args:         args,
@@ -150,6 +148,28 @@ func (r *registry) update(ctx context.Context, cluster string, timeout time.Dura
 		err = handle.Get(ctx, &status)
 	}
 	return status, r.explainUpdate(cluster, timeout, err)
+}
+
+// send sends a message again where Temporal has thrown it away: it arrived in the very step in which the
+// workflow went on to a fresh history, and that step had to be taken again. Nothing of it was carried out then.
+func (r *registry) send(ctx context.Context, message client.UpdateWorkflowOptions) (client.WorkflowUpdateHandle, error) {
+	for {
+		handle, err := r.client.UpdateWorkflow(ctx, message)
+		var thrown *serviceerror.WorkflowNotReady
+		if !errors.As(err, &thrown) || !pause(ctx) {
+			return handle, err
+		}
+	}
+}
+
+// pause waits a moment; false when the time is up.
+func pause(ctx context.Context) bool {
+	select {
+	case <-time.After(100 * time.Millisecond):
+		return true
+	case <-ctx.Done():
+		return false
+	}
 }
 
 func (r *registry) explainUpdate(cluster string, timeout time.Duration, err error) error {

@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -17,6 +18,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/log"
 	"k8s.io/client-go/dynamic"
@@ -271,13 +273,19 @@ func tryUpdate(t *testing.T, name, message string, args ...any) (s workflows.Sta
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
-	handle, err := temporal.UpdateWorkflow(ctx, client.UpdateWorkflowOptions{
-		WorkflowID: workflows.WorkflowID(name), UpdateName: message, Args: args, WaitForStage: client.WorkflowUpdateStageCompleted,
-	})
-	if err == nil {
-		err = handle.Get(ctx, &s)
+	for {
+		handle, err := temporal.UpdateWorkflow(ctx, client.UpdateWorkflowOptions{
+			WorkflowID: workflows.WorkflowID(name), UpdateName: message, Args: args, WaitForStage: client.WorkflowUpdateStageCompleted,
+		})
+		var thrown *serviceerror.WorkflowNotReady
+		if errors.As(err, &thrown) {
+			continue // with the step in which the workflow went on to a fresh history; starter sends it again, too
+		}
+		if err == nil {
+			err = handle.Get(ctx, &s)
+		}
+		return s, err
 	}
-	return s, err
 }
 
 // reaches waits until the status is as the condition wants it.
