@@ -15,6 +15,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/rest"
+	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 
 	"github.com/active-cluster-sync/active-cluster-sync/internal/kube"
 )
@@ -255,10 +256,23 @@ func TestALockThatIsNotPermittedIsNoPassingError(t *testing.T) {
 	require.Empty(t, missing)
 }
 
+func TestAUserOfTheSyncsNameIsItsOwn(t *testing.T) {
+	for user, shared := range map[string]bool{"active-cluster-sync": false, "jane": true, "system:admin": true} {
+		c := connect(t, adminCluster(), &clientcmdapi.AuthInfo{
+			ClientCertificateData: admin.CertData, ClientKeyData: admin.KeyData, ClientCertificate: admin.CertFile, ClientKey: admin.KeyFile,
+			Impersonate: user, ImpersonateGroups: []string{"system:masters"},
+		})
+		put, err := c.EnsureLock(t.Context(), lockFor("own"))
+		require.NoError(t, err)
+		require.Equal(t, shared, put.Shared(), user)
+		require.NoError(t, c.RemoveLock(t.Context(), "own"))
+	}
+}
+
 func TestAnUnreachableClusterDoesNotCountAsOneWithoutALock(t *testing.T) {
 	g := newGate(t)
 	c := g.cluster()
-	g.shut()
+	g.Shut()
 	_, err := c.EnsureLock(t.Context(), lockFor("unreachable"))
 	require.ErrorIs(t, err, kube.ErrUnreachable)
 	require.NotErrorIs(t, err, kube.ErrNoLock)

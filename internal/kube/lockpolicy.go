@@ -142,9 +142,10 @@ const systemPrefix = "system:"
 // systemPeople: the first is the administrator of some distributions, the second is anybody.
 var systemPeople = []string{"system:admin", "system:anonymous"}
 
-// isPerson reports whether the lock takes a user for a person.
+// isPerson reports whether the lock would take a user for a person if the sync didn't act as this user. One that
+// is called as the sync is is its own.
 func isPerson(user string) bool {
-	return !strings.HasPrefix(user, systemPrefix) || slices.Contains(systemPeople, user)
+	return user != manifest.FieldManager && (!strings.HasPrefix(user, systemPrefix) || slices.Contains(systemPeople, user))
 }
 
 var synced = fmt.Sprintf(`has(request.subResource) && request.subResource == "scale" || oldObject != null && `+
