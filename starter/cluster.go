@@ -37,6 +37,21 @@ func targetOf(c *cli.Context) target {
 	return target{kubeconfig: c.String("kubeconfig"), context: c.String("context")}
 }
 
+// named is the target of the context with the cluster's name, if there is one and no other is given: for a
+// command that changes nothing and makes sure itself that it is the right cluster.
+func (t target) named(cluster string) target {
+	rules := clientcmd.NewDefaultClientConfigLoadingRules()
+	rules.ExplicitPath = t.kubeconfig
+	config, err := rules.Load()
+	if err != nil || t.context != "" {
+		return t // resolve says what is wrong
+	}
+	if _, ok := config.Contexts[cluster]; ok {
+		t.context = cluster
+	}
+	return t
+}
+
 // resolve finds the context that is meant, by the rules of kubectl with one exception: it doesn't take
 // the current context when there is another one that has the cluster's name. Enrolling the wrong cluster
 // may overwrite it.

@@ -195,7 +195,7 @@ func (d *diffing) say(format string, args ...any) { d.doing.Store(fmt.Sprintf(fo
 
 // connect makes sure that it is the enrolled cluster, and reads what it keeps for the sync.
 func (d *diffing) connect(ctx context.Context) (err error) {
-	if d.target, err = d.target.resolve(d.cluster); err != nil {
+	if d.target, err = d.target.named(d.cluster).resolve(d.cluster); err != nil {
 		return err
 	}
 	if d.connection, err = d.target.connect(); err != nil {

@@ -146,6 +146,16 @@ func TestClusterIsChosenLikeKubectlDoesButNeverByAccident(t *testing.T) {
 	}
 }
 
+func TestTheContextOfTheClustersNameIsTakenWhereThatDoesNoHarm(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "config")
+	require.NoError(t, os.WriteFile(file, []byte("current-context: primary\ncontexts: [{name: primary, context: {}}, {name: standby, context: {}}]\n"), 0o600))
+	t.Setenv("KUBECONFIG", file)
+	require.Equal(t, target{"", "standby"}, target{}.named("standby"))
+	require.Equal(t, target{}, target{}.named("edge"))
+	require.Equal(t, target{"", "primary"}, target{"", "primary"}.named("standby"), "given is given")
+	require.Equal(t, target{"/missing", ""}, target{"/missing", ""}.named("standby"))
+}
+
 func TestMarkerDecidesWhoseBranchItIs(t *testing.T) {
 	e := &enrolling{config: workflows.Config{
 		Cluster: "primary", ClusterUID: "uid-1", Repository: "https://git.example/a.git", Branch: "main", Path: "clusters/primary",

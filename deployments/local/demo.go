@@ -216,6 +216,7 @@ func (d *demo) whereToLook() {
            kubectl --context primary -n lantern-shop edit deployment storefront
            kubectl --context standby -n lantern-shop get deployments,services,promotions
   status   . %s; %s status standby
+  diff     . %[6]s; %[7]s diff standby
   logs     ls %s
 
 Ctrl-C ends it all.

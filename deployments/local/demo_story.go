@@ -37,7 +37,7 @@ var story = []step{
 		"Workers run beside each cluster, in different networks or continents.\nHere they are two processes that know nothing of each other.",
 		(*demo).runWorkers},
 	{"sample", "A shop for lanterns opens on the cluster primary",
-		"Two namespaces, Deployments, Services, an autoscaler, RBAC, a CRD with promotions: all by plain kubectl.",
+		"Two namespaces, Deployments, Services, an autoscaler, RBAC, a CRD with promotions: all by plain kubectl.\nThe clusters have API servers and controllers, and no nodes: nothing becomes ready. The sync is about the objects.",
 		(*demo).applySample},
 	{"enroll-push", "primary is enrolled with the strategy push: the cluster wins",
 		"From now on a Temporal workflow stores every change of the cluster in Git, each 10 seconds.",
