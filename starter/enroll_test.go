@@ -256,12 +256,12 @@ func TestEnrollingAgainTakesOverWhatIsNewAndRefusesAnotherRepository(t *testing.
 	require.Equal(t, first, w.secret().ResourceVersion)
 
 	for name, flags := range map[string][]string{
-		"repository": {"--repo", w.url() + "2"},
-		"branch":     {"--branch", "other"},
-		"path":       {"--path", "other"},
-		"interval":   {"--interval", "5s"},
-		"secrets":    {"--secrets", "plaintext"},
-		"selector":   {"--selector", "team=shop"},
+		"repo":     {"--repo", w.url() + "2"},
+		"branch":   {"--branch", "other"},
+		"path":     {"--path", "other"},
+		"interval": {"--interval", "5s"},
+		"secrets":  {"--secrets", "plaintext"},
+		"selector": {"--selector", "team=shop"},
 	} {
 		refused := w.enroll(flags...)
 		require.Equal(t, failed, refused.code, name)

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/urfave/cli/v2"
@@ -112,42 +111,25 @@ func (e *enrolling) adopt(ctx context.Context) error {
 	config := &e.config
 	e.now = e.registry.statusOf(ctx, e.existing, running)
 	given := e.flags.given
-	keep(given["branch"], &config.Branch, running.Branch)
-	keep(given["path"], &config.Path, running.Path)
-	keep(given["interval"], &config.Interval, running.Interval)
-	keep(given["secrets"], &config.Secrets, running.Secrets)
-	keep(given["include-resource"], &config.IncludeResources, running.IncludeResources)
-	keep(given["exclude-resource"], &config.ExcludeResources, running.ExcludeResources)
-	keep(given["ignore-name"], &config.IgnoreNames, running.IgnoreNames)
-	keep(given["selector"], &config.Selector, running.Selector)
-	keep(given["ignore-field"], &config.IgnoreFields, running.IgnoreFields)
-	keep(given["prune"], &config.Prune, running.Prune)
-	keep(given["recreate-immutable"], &config.RecreateImmutable, running.RecreateImmutable)
-	keep(given["lock"], &config.Lock, running.Lock)
-	keep(given["break-glass-group"], &config.BreakGlassGroup, running.BreakGlassGroup)
 	keep(given["strategy"], &config.Strategy, e.now.Strategy)
 	keep(given["ignore-namespace"], &config.IgnoredNamespaces, e.now.IgnoredNamespaces)
-	var differs []string
-	for _, field := range []struct{ name, running, wanted string }{
-		{"repository", running.Repository, config.Repository},
-		{"branch", running.Branch, config.Branch},
-		{"path", running.Path, config.Path},
-		{"interval", running.Interval.Duration.String(), config.Interval.Duration.String()},
-		{"secrets", string(running.Secrets), string(config.Secrets)},
-		{"include-resource", strings.Join(running.IncludeResources, ","), strings.Join(config.IncludeResources, ",")},
-		{"exclude-resource", strings.Join(running.ExcludeResources, ","), strings.Join(config.ExcludeResources, ",")},
-		{"ignore-name", strings.Join(running.IgnoreNames, ","), strings.Join(config.IgnoreNames, ",")},
-		{"selector", running.Selector, config.Selector},
-		{"ignore-field", strings.Join(running.IgnoreFields, ","), strings.Join(config.IgnoreFields, ",")},
-		{"prune", string(running.Prune), string(config.Prune)},
-		{"recreate-immutable", strconv.FormatBool(running.RecreateImmutable), strconv.FormatBool(config.RecreateImmutable)},
-		{"lock", string(running.Lock), string(config.Lock)},
-		{"break-glass-group", running.BreakGlassGroup, config.BreakGlassGroup},
-	} {
-		if field.running != field.wanted {
-			differs = append(differs, field.name+" "+cmp.Or(field.running, "unset"))
-		}
-	}
+	given["repo"] = true // or the command would have been refused
+	differs := slices.Concat(
+		fixed(given, "repo", &config.Repository, running.Repository),
+		fixed(given, "branch", &config.Branch, running.Branch),
+		fixed(given, "path", &config.Path, running.Path),
+		fixed(given, "interval", &config.Interval.Duration, running.Interval.Duration),
+		fixed(given, "secrets", &config.Secrets, running.Secrets),
+		fixed(given, "include-resource", &config.IncludeResources, running.IncludeResources),
+		fixed(given, "exclude-resource", &config.ExcludeResources, running.ExcludeResources),
+		fixed(given, "ignore-name", &config.IgnoreNames, running.IgnoreNames),
+		fixed(given, "selector", &config.Selector, running.Selector),
+		fixed(given, "ignore-field", &config.IgnoreFields, running.IgnoreFields),
+		fixed(given, "prune", &config.Prune, running.Prune),
+		fixed(given, "recreate-immutable", &config.RecreateImmutable, running.RecreateImmutable),
+		fixed(given, "lock", &config.Lock, running.Lock),
+		fixed(given, "break-glass-group", &config.BreakGlassGroup, running.BreakGlassGroup),
+	)
 	if len(differs) > 0 {
 		return fmt.Errorf("cluster %s is enrolled already with %s: run `starter unenroll %[1]s` first", config.Cluster, strings.Join(differs, ", "))
 	}
@@ -160,6 +142,24 @@ func keep[T any](given bool, wanted *T, running T) {
 	if !given {
 		*wanted = running
 	}
+}
+
+// fixed is keep for what a running enrolment can't change: it names the flag that asks for that, with what is
+// running.
+func fixed[T any](given map[string]bool, flag string, wanted *T, running T) (differs []string) {
+	keep(given[flag], wanted, running)
+	if is := said(running); said(*wanted) != is {
+		return []string{flag + " " + cmp.Or(is, "unset")}
+	}
+	return nil
+}
+
+// said is a value as it is written on the command line.
+func said(value any) string {
+	if list, ok := value.([]string); ok {
+		return strings.Join(list, ",")
+	}
+	return fmt.Sprint(value)
 }
 
 // checkCluster makes sure that it is the right cluster and that everything needed in it is permitted.
