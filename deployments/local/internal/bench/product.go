@@ -63,28 +63,36 @@ type productRun struct {
 }
 
 func (p *productRun) measure(ctx context.Context) (costs Costs, err error) {
-	steps := []struct {
-		name string
-		cost *Cost
-		do   func(context.Context) (Cost, error)
-	}{
+	costs.PeakRSS, err = p.take(ctx, []step{
 		{"first push", &costs.First, p.first},
 		{"idle ticks", &costs.Idle, p.idle},
 		{"ticks with one object", &costs.One, func(ctx context.Context) (Cost, error) { return p.ones(ctx, costs.Idle) }},
 		{"tick with many objects", &costs.Many, func(ctx context.Context) (Cost, error) {
 			return p.edited(ctx, p.toEdit(p.Many, p.exported[secrets] > 0), costs.Idle)
 		}},
-	}
+	})
+	return costs, err
+}
+
+// step is one thing to measure.
+type step struct {
+	name string
+	cost *Cost
+	do   func(context.Context) (Cost, error)
+}
+
+// take measures one after the other. It answers with the most memory that the
+// worker had at a time.
+func (p *productRun) take(ctx context.Context, steps []step) (peak float64, err error) {
 	for _, step := range steps {
 		p.Step("%s, %s", p.cluster, step.name)
 		if *step.cost, err = step.do(ctx); err != nil {
-			return costs, fmt.Errorf("%s: %w", step.name, err)
+			return 0, fmt.Errorf("%s: %w", step.name, err)
 		}
 		p.tell(p.cluster, step.name, *step.cost)
 	}
-	peak, err := peakMemory(p.PID())
-	costs.PeakRSS = float64(peak)
-	return costs, err
+	bytes, err := peakMemory(p.PID())
+	return float64(bytes), err
 }
 
 // first counts the worker's whole life up to here.

@@ -51,24 +51,11 @@ func (r *run) standby(ctx context.Context, name string, pushed branch) (result P
 type pullRun struct{ productRun }
 
 func (p *pullRun) measure(ctx context.Context) (result Pull, err error) {
-	steps := []struct {
-		name string
-		cost *Cost
-		do   func(context.Context) (Cost, error)
-	}{
+	result.PeakRSS, err = p.take(ctx, []step{
 		{"first pull", &result.First, p.first},
 		{"idle ticks", &result.Idle, p.idle},
 		{"drift", &result.Drift, func(ctx context.Context) (Cost, error) { return p.restored(ctx, result.Idle) }},
-	}
-	for _, step := range steps {
-		p.Step("%s, %s", p.cluster, step.name)
-		if *step.cost, err = step.do(ctx); err != nil {
-			return result, fmt.Errorf("%s: %w", step.name, err)
-		}
-		p.tell(p.cluster, step.name, *step.cost)
-	}
-	peak, err := peakMemory(p.PID())
-	result.PeakRSS = float64(peak)
+	})
 	return result, err
 }
 
