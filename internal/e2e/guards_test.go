@@ -17,6 +17,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/discovery"
 
+	"github.com/active-cluster-sync/active-cluster-sync/internal/stacktest"
 	"github.com/active-cluster-sync/active-cluster-sync/workflows"
 )
 
@@ -62,8 +63,8 @@ type guarded struct {
 	on       *cluster
 	worker   *worker
 	data     string
-	git      *relay
-	api      *relay
+	git      *stacktest.Gate
+	api      *stacktest.Gate
 	// before is the cluster, head the branch, as both were when all was well.
 	before map[string]string
 	head   string
@@ -90,10 +91,10 @@ func newGuarded(t *testing.T) *guarded {
 			write(t, dir, ns+"/cart.yaml", strings.ReplaceAll(deployment, "NS", ns))
 		}
 	})
-	g.on, g.api = relayed(t, standby)
-	g.git = newRelay(t, stack.Env["GIT_URL"], http.DefaultTransport)
+	g.on, g.api = gated(t, standby)
+	g.git = stacktest.NewGate(t, stack.Env["GIT_URL"], http.DefaultTransport, nil)
 	g.worker = startWorker(t, guardedName, g.on, g.data)
-	enroll(t, guardedName, standby, g.repo, workflows.Pull, "--repo", "http://"+g.git.address+"/"+g.repo+".git")
+	enroll(t, guardedName, standby, g.repo, workflows.Pull, "--repo", g.git.URL()+"/"+g.repo+".git")
 	g.well()
 	return g
 }
@@ -219,13 +220,13 @@ func testBranchDeleted(_ *testing.T, g *guarded) {
 }
 
 func testRepositoryUnreachable(t *testing.T, g *guarded) {
-	g.git.shut()
+	g.git.Shut()
 	s := reaches(t, guardedName, func(s workflows.Status) bool { return s.Reason == workflows.RemoteUnreachable })
 	require.Equal(t, workflows.Degraded, s.State)
 	reaches(t, guardedName, func(now workflows.Status) bool { return now.Ticks >= s.Ticks+3 })
 	g.nothingDeleted()
 	before := g.before
-	g.git.open()
+	g.git.Open()
 	syncNow(t, guardedName)
 	g.well()
 	require.Equal(t, before, g.before)
@@ -276,7 +277,7 @@ func without(objects map[string]string, gone ...string) map[string]string {
 
 func testListsFail(t *testing.T, g *guarded) {
 	g.worker.kill()
-	g.api.refusing(func(r *http.Request) int {
+	g.api.Refuse(func(r *http.Request) int {
 		query := r.URL.Query()
 		if r.Method == http.MethodGet && (query.Has("watch") || query.Has("limit") || query.Has("resourceVersion")) {
 			return http.StatusInternalServerError
@@ -293,7 +294,7 @@ func testListsFail(t *testing.T, g *guarded) {
 	g.nothingDeleted()
 
 	before := g.before
-	g.api.refusing(nil)
+	g.api.Refuse(nil)
 	eventually(t, func() bool { return get(t, g.on, configMaps, "guard-a", "settings-02") == nil }, func() string { return tail(g.worker.log.String()) })
 	g.well()
 	require.Equal(t, without(before, "configmaps guard-a/settings-02"), g.before)

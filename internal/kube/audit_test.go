@@ -86,8 +86,8 @@ func TestAuditFindsAndCorrectsWhatTheWatchDidNotTell(t *testing.T) {
 		})
 	})
 	// Watches that run on are not tampered with.
-	a.shut()
-	a.open()
+	a.Shut()
+	a.Open()
 	number := 0
 	pass := func() { // by this the watch comes past what was swallowed
 		number++
@@ -159,8 +159,8 @@ func TestAuditOfABusyIndexFindsNothing(t *testing.T) {
 			for audits := 0; audits < 4; audits += a.lists("/api/v1/configmaps") {
 				changeAtRandom(t, a.index, ns)
 				if o.breaks {
-					g.shut()
-					g.open()
+					g.Shut()
+					g.Open()
 				}
 			}
 			require.Empty(t, a.all())

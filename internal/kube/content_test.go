@@ -72,7 +72,7 @@ func TestContentComesFromMemoryUntilItIsReleased(t *testing.T) {
 	require.NoError(t, err)
 	require.Empty(t, content)
 
-	g.shut()
+	g.Shut()
 	_, err = index.Content(t.Context(), all[:5])
 	require.ErrorIs(t, err, kube.ErrUnreachable)
 }

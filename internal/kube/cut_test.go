@@ -109,8 +109,8 @@ func cutLists(t *testing.T, crowded string, streams bool) {
 	random := rand.New(rand.NewPCG(1, 2)) //nolint:gosec // choices of a test
 	tearing.Store(true)
 	cuts.Store(0)
-	g.shut()
-	g.open()
+	g.Shut()
+	g.Open()
 	until(t, "lists were cut", func() bool {
 		changeDirectly(t, random, object(t, configMap(ns, fmt.Sprint("o", random.IntN(40)), fmt.Sprint(random.IntN(9)))))
 		check()
@@ -165,8 +165,8 @@ func killAPIServer(t *testing.T, crowded string) {
 	check := whole(t, index, crowded)
 
 	armed.Store(true)
-	g.shut()
-	g.open()
+	g.Shut()
+	g.Open()
 	until(t, "the API server was killed in mid-list", func() bool { check(); return server.ended() })
 	edit(t, changed, func(obj map[string]any) { obj["data"] = map[string]any{"value": "while it was down"} })
 	remove(t, removed)
@@ -192,7 +192,7 @@ func TestWatchThatBreaksEverySecondTellsOfEveryChange(t *testing.T) {
 	over := make(chan struct{})
 	var wg sync.WaitGroup
 	wg.Go(func() {
-		every(over, time.Second, func() { g.shut(); g.open() })
+		every(over, time.Second, func() { g.Shut(); g.Open() })
 	})
 	var changes atomic.Int32
 	const clients, perSecond = 8, 100

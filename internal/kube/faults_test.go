@@ -99,7 +99,7 @@ func TestUnreachableAPIServerLosesNothing(t *testing.T) {
 	until(t, "both are there", func() bool { return snapshot(t, index).Tree.Sub("namespaces/"+ns+"/configmaps").Len() >= 2 })
 	before := snapshot(t, index).Tree.Sub("namespaces/" + ns + "/configmaps")
 
-	g.shut()
+	g.Shut()
 	remove(t, goes)
 	edit(t, stays, func(obj map[string]any) { obj["data"] = map[string]any{"value": "2"} })
 	until(t, "the snapshot is stale", func() bool { return snapshot(t, index).Stale != nil })
@@ -112,7 +112,7 @@ func TestUnreachableAPIServerLosesNothing(t *testing.T) {
 	_, err := g.cluster().UID(t.Context())
 	require.ErrorIs(t, err, kube.ErrUnreachable)
 
-	g.open()
+	g.Open()
 	expected := listed(t, ns, resources["ConfigMap"]).Hash()
 	until(t, "the index is current", func() bool {
 		s := snapshot(t, index)
@@ -158,8 +158,8 @@ func TestFailingListsDeleteNothing(t *testing.T) {
 		}
 		return 0
 	})
-	g.shut()
-	g.open()
+	g.Shut()
+	g.Open()
 	until(t, "config maps are stale", func() bool {
 		s := snapshot(t, index)
 		return slices.Equal(staleResources(s), []string{"configmaps"})
@@ -250,7 +250,7 @@ func TestDiscoveryThatLacksADefinedGroupDropsNothing(t *testing.T) {
 func TestSnapshotSaysWhyThereIsNoAnswer(t *testing.T) {
 	t.Parallel()
 	g := newGate(t)
-	g.shut()
+	g.Shut()
 	index := startIndex(t, g.cluster())
 	_, err := index.Snapshot(t.Context(), nil)
 	require.ErrorIs(t, err, kube.ErrUnreachable)

@@ -4,11 +4,8 @@ import (
 	"bytes"
 	"encoding/json"
 	"io"
-	"log"
-	"net"
 	"net/http"
 	"net/http/httputil"
-	"net/url"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -21,16 +18,16 @@ import (
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 
 	"github.com/active-cluster-sync/active-cluster-sync/internal/kube"
+	"github.com/active-cluster-sync/active-cluster-sync/internal/stacktest"
 )
 
-// gate stands before the real API server: it tells what was asked, can refuse to answer, and can be shut.
+// gate stands before the real API server: besides what every gate does, it tells what was asked, and can change
+// what is asked and answered.
 type gate struct {
-	t       testing.TB
-	address string
-	handler http.Handler
+	*stacktest.Gate
+	t testing.TB
 
 	mu     sync.Mutex
-	server *http.Server
 	asked  []string // "GET /api/v1/namespaces/a", or LIST, WATCH, and STREAM for a list that goes on as a watch
 	refuse func(request string) int
 	hidden string // a group that discovery lacks
@@ -41,51 +38,20 @@ type gate struct {
 func newGate(t testing.TB) *gate { return newGateTo(t, admin.Host) }
 
 func newGateTo(t testing.TB, host string) *gate {
-	upstream, err := url.Parse(host)
-	require.NoError(t, err)
 	transport, err := rest.TransportFor(admin)
 	require.NoError(t, err)
-	g := &gate{t: t, address: "127.0.0.1:0", refuse: func(string) int { return 0 }}
-	proxy := &httputil.ReverseProxy{
-		Rewrite: func(r *httputil.ProxyRequest) {
-			r.SetURL(upstream)
+	g := &gate{t: t, refuse: func(string) int { return 0 }}
+	g.Gate = stacktest.NewGate(t, host, transport, func(proxy *httputil.ReverseProxy) {
+		pass := proxy.Rewrite
+		proxy.Rewrite = func(r *httputil.ProxyRequest) {
+			pass(r)
 			r.Out.Header.Del("Accept-Encoding") // the transport does it, and undoes it
 			g.ask(r.Out)
-		},
-		Transport:      transport,
-		FlushInterval:  -1,
-		ModifyResponse: func(r *http.Response) error { g.tamper(r); return g.hide(r) },
-		ErrorLog:       log.New(io.Discard, "", 0),
-		ErrorHandler:   func(w http.ResponseWriter, r *http.Request, err error) { w.WriteHeader(http.StatusBadGateway) },
-	}
-	g.handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if status := g.note(r); status != 0 {
-			w.WriteHeader(status)
-			return
 		}
-		proxy.ServeHTTP(w, r)
+		proxy.ModifyResponse = func(r *http.Response) error { g.tamper(r); return g.hide(r) }
 	})
-	g.open()
-	t.Cleanup(g.shut)
+	g.Refuse(g.note)
 	return g
-}
-
-// open lets clients in, at the same address as before.
-func (g *gate) open() {
-	listener, err := net.Listen("tcp", g.address)
-	require.NoError(g.t, err)
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	g.address = listener.Addr().String()
-	g.server = &http.Server{Handler: g.handler}
-	go func(s *http.Server) { _ = s.Serve(listener) }(g.server)
-}
-
-// shut cuts all connections and refuses new ones.
-func (g *gate) shut() {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	_ = g.server.Close()
 }
 
 // refusing answers requests with the status that the function gives, unless that is 0.
@@ -182,7 +148,7 @@ func (g *gate) requests() []string {
 }
 
 func (g *gate) cluster() *kube.Cluster {
-	return connect(g.t, &clientcmdapi.Cluster{Server: "http://" + g.address}, &clientcmdapi.AuthInfo{})
+	return connect(g.t, &clientcmdapi.Cluster{Server: g.URL()}, &clientcmdapi.AuthInfo{})
 }
 
 // connect goes through a kubeconfig file, as users do.

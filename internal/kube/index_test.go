@@ -56,8 +56,8 @@ func TestIndexEqualsFullListAfterRandomChanges(t *testing.T) {
 					over = true
 				case <-time.After(300 * time.Millisecond):
 				}
-				g.shut()
-				g.open()
+				g.Shut()
+				g.Open()
 			}
 		},
 		"while watches expire": func(_ *testing.T, g *gate, until <-chan struct{}) {
@@ -74,8 +74,8 @@ func TestIndexEqualsFullListAfterRandomChanges(t *testing.T) {
 					over = true
 				case <-time.After(time.Second):
 				}
-				g.shut()
-				g.open()
+				g.Shut()
+				g.Open()
 			}
 			g.refusing(func(string) int { return 0 })
 		},
@@ -270,6 +270,6 @@ func TestRunEndsItsGoroutines(t *testing.T) {
 		cancel()
 		require.ErrorIs(t, <-done, context.Canceled)
 	}
-	g.shut()
+	g.Shut()
 	until(t, "all goroutines have ended", func() bool { return runtime.NumGoroutine() <= before+3 })
 }

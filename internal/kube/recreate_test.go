@@ -8,6 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/active-cluster-sync/active-cluster-sync/internal/kube"
 	"github.com/active-cluster-sync/active-cluster-sync/internal/manifest"
@@ -164,19 +165,28 @@ func TestTheSyncsOwnPermissionsAreNotRecreated(t *testing.T) {
 	require.Equal(t, before.GetUID(), read(t, before).GetUID())
 }
 
+// writtenOnce writes an immutable ConfigMap, and answers how Git says that it has another value.
+func writtenOnce(t *testing.T, index *kube.Index, ns string) (git func(value string) kube.Write, u *unstructured.Unstructured) {
+	t.Helper()
+	text := func(value string) string {
+		return strings.NewReplacer("NS", ns, "FIELD", value).Replace(immutableConfigMap)
+	}
+	git = func(value string) kube.Write {
+		w := wanted(t, index, text(value))
+		w.Recreate = true
+		return w
+	}
+	written(t, index, git("one"))
+	return git, object(t, text("one"))
+}
+
 // Whatever happens between deleting and creating, the next tick puts it right.
 func TestARecreationThatIsCutShortIsFinishedLater(t *testing.T) {
 	t.Parallel()
 	g := newGate(t)
 	index := startAll(t, g.cluster())
 	ns := namespace(t)
-	git := func(value string) kube.Write {
-		w := wanted(t, index, strings.NewReplacer("NS", ns, "FIELD", value).Replace(immutableConfigMap))
-		w.Recreate = true
-		return w
-	}
-	written(t, index, git("one"))
-	u := object(t, strings.NewReplacer("NS", ns, "FIELD", "one").Replace(immutableConfigMap))
+	git, u := writtenOnce(t, index, ns)
 	deleted := false
 	g.refusing(func(request string) int {
 		deleted = deleted || strings.HasPrefix(request, "DELETE ")
@@ -209,13 +219,7 @@ func TestRecreationNeverHitsAnObjectThatCameLater(t *testing.T) {
 	g := newGate(t)
 	index := startAll(t, g.cluster())
 	ns := namespace(t)
-	git := func(value string) kube.Write {
-		w := wanted(t, index, strings.NewReplacer("NS", ns, "FIELD", value).Replace(immutableConfigMap))
-		w.Recreate = true
-		return w
-	}
-	written(t, index, git("one"))
-	u := object(t, strings.NewReplacer("NS", ns, "FIELD", "one").Replace(immutableConfigMap))
+	git, u := writtenOnce(t, index, ns)
 	replaced := false
 	g.refusing(func(request string) int {
 		if request == fmt.Sprintf("DELETE /api/v1/namespaces/%s/configmaps/fixed", ns) && !replaced {

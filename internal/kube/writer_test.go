@@ -284,19 +284,16 @@ func TestDeleteGoesAheadWithoutWaitingForFinalizers(t *testing.T) {
 	ns := namespace(t)
 	plain := create(t, configMap(ns, "plain", "1"))
 	held := create(t, strings.Replace(configMap(ns, "held", "1"), "metadata: {", "metadata: {finalizers: [example.com/hold], ", 1))
-	deletion := func(u *unstructured.Unstructured) kube.Write {
-		return kube.Write{Path: pathOf(u), Resource: resourceOf(u), Live: manifest.Hash(nil)}
-	}
-	require.Equal(t, kube.Deleted, index.DryRun(t.Context(), deletion(plain)).Action)
+	require.Equal(t, kube.Deleted, index.DryRun(t.Context(), deletionOf(plain)).Action)
 	read(t, plain)
-	require.Equal(t, kube.Deleted, written(t, index, deletion(plain)).Action)
+	require.Equal(t, kube.Deleted, written(t, index, deletionOf(plain)).Action)
 	_, err := of(plain).Get(t.Context(), "plain", metav1.GetOptions{})
 	require.True(t, apierrors.IsNotFound(err))
-	require.Equal(t, kube.Unchanged, written(t, index, deletion(plain)).Action, "it is gone already")
+	require.Equal(t, kube.Unchanged, written(t, index, deletionOf(plain)).Action, "it is gone already")
 	until(t, "the index knows", func() bool { _, in := index.Lookup(pathOf(plain)); return !in })
 
-	require.Equal(t, kube.Deleted, written(t, index, deletion(held)).Action)
-	again := written(t, index, deletion(held))
+	require.Equal(t, kube.Deleted, written(t, index, deletionOf(held)).Action)
+	again := written(t, index, deletionOf(held))
 	require.Equal(t, kube.Unchanged, again.Action)
 	require.Contains(t, again.Reason, "example.com/hold")
 	edit(t, held, func(obj map[string]any) { unstructured.RemoveNestedField(obj, "metadata", "finalizers") })
@@ -362,7 +359,7 @@ func TestUnreachableAPIServerFailsTheRestAtOnce(t *testing.T) {
 	for i := range 500 {
 		writes = append(writes, wanted(t, index, configMap(ns, fmt.Sprint("c", i), "1")))
 	}
-	g.shut()
+	g.Shut()
 	ctx, cancel := contextWithin(t, 30)
 	defer cancel()
 	for _, r := range index.Apply(ctx, writes, kube.ApplyOptions{Parallel: 4}) {
