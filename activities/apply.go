@@ -341,7 +341,7 @@ func (r *application) reporting(verb string) kube.ApplyOptions {
 func (r *application) result() workflows.ApplyResult {
 	failures := slices.Clone(r.pruning.lost)
 	for _, m := range r.pulled.desired.Mistakes() {
-		failures = append(failures, workflows.Failure{Object: m.Object, File: fileLine(m.File, m.Line), Message: m.Message})
+		failures = append(failures, workflows.Failure{Object: m.Object, File: manifest.FileLine(m.File, m.Line), Message: m.Message})
 	}
 	var retry time.Duration
 	if unserved := r.unserved(); len(unserved) > 0 {
@@ -368,12 +368,4 @@ func (r *application) result() workflows.ApplyResult {
 	result.Kept, result.KeptCount = r.keep()
 	result.Withheld, result.Mirrored = r.pruning.withheld(), r.pruning.mirrored()
 	return result
-}
-
-// fileLine is a place in a file as compilers write it; line 0 is the file as a whole.
-func fileLine(file string, line int) string {
-	if line == 0 {
-		return file
-	}
-	return fmt.Sprintf("%s:%d", file, line)
 }

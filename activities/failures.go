@@ -27,7 +27,7 @@ func (r *application) unserved() []workflows.Failure {
 func (r *application) failure(path string, err error) workflows.Failure {
 	f := workflows.Failure{Object: manifest.ObjectName(path), Message: brief(err.Error())}
 	if origin, ok := r.pulled.desired.Origin(path); ok {
-		f.File = fileLine(origin.File, origin.Line)
+		f.File = manifest.FileLine(origin.File, origin.Line)
 	}
 	return f
 }

@@ -5,11 +5,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"sync"
 	"time"
 
 	"github.com/active-cluster-sync/active-cluster-sync/internal/kube"
+	"github.com/active-cluster-sync/active-cluster-sync/internal/manifest"
 	"github.com/active-cluster-sync/active-cluster-sync/workflows"
 )
 
@@ -67,7 +67,7 @@ func lockOf(c workflows.Config) kube.Lock {
 	return kube.Lock{
 		Cluster: c.Cluster, Repository: c.Repository, Branch: c.Branch, Path: c.Path,
 		BreakGlassGroup: cmp.Or(c.BreakGlassGroup, workflows.DefaultBreakGlassGroup),
-		Namespaces:      slices.Sorted(slices.Values(append([]string{workflows.CredentialsNamespace}, c.IgnoredNamespaces...))),
+		Namespaces:      manifest.Scope{IgnoredNamespaces: c.IgnoredNamespaces}.Namespaces(),
 		Excluded:        c.ExcludeResources,
 	}
 }

@@ -140,7 +140,7 @@ func DefaultIgnoredNamespaces() []string {
 }
 
 // CredentialsNamespace is where a cluster keeps its credentials; it is never synced.
-const CredentialsNamespace = "active-cluster-sync"
+const CredentialsNamespace = manifest.OwnNamespace
 
 // CredentialsSecret is the name of the Secret with the Git credentials.
 const CredentialsSecret = "git-credentials"

@@ -37,13 +37,10 @@ func (r Rules) SecretHash(yaml []byte) plumbing.Hash {
 	return secrets.Fingerprint(r.Keys, yaml)
 }
 
-// ownNamespace is the sync's own, which takes part in no sync.
-const ownNamespace = "active-cluster-sync"
-
-// Within cuts the ignored namespaces and the sync's own out of a tree of canonical paths.
+// Within cuts the namespaces that don't take part out of a tree of canonical paths.
 func (r Rules) Within(t tree.Tree) tree.Tree {
 	return t.Edit(func(e *tree.Editor) {
-		for _, namespace := range append([]string{ownNamespace}, r.Scope.IgnoredNamespaces...) {
+		for _, namespace := range r.Scope.Namespaces() {
 			e.Remove("namespaces/" + namespace)
 			e.Remove("cluster/namespaces/" + namespace + ".yaml")
 		}

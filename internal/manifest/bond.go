@@ -106,11 +106,11 @@ func (o *object) native() bool {
 
 // own recognises what an installation of the sync has outside of its namespace.
 func (o *object) own() bool {
-	if strings.HasPrefix(o.name(), ownNamespace) && !o.resource.Namespaced {
+	if strings.HasPrefix(o.name(), OwnNamespace) && !o.resource.Namespaced {
 		return true
 	}
 	for _, label := range []string{"app.kubernetes.io/name", "app.kubernetes.io/part-of", "app.kubernetes.io/managed-by"} {
-		if o.at("metadata", "labels", label) == ownNamespace {
+		if o.at("metadata", "labels", label) == OwnNamespace {
 			return true
 		}
 	}

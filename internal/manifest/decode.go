@@ -32,6 +32,14 @@ type Problem struct {
 	Foreign bool
 }
 
+// FileLine is a place in a file as compilers write it, "shop/cart.yaml:12"; line 0 is the file as a whole.
+func FileLine(file string, line int) string {
+	if line == 0 {
+		return file
+	}
+	return fmt.Sprintf("%s:%d", file, line)
+}
+
 const (
 	// maxFileSize is three times what an API server takes in one request, and more than the largest bundles
 	// of manifests in use (some 5 MiB).

@@ -32,7 +32,7 @@ func EmpowersSync(obj map[string]any) bool {
 	subjects, _ := obj["subjects"].([]any)
 	return slices.ContainsFunc(subjects, func(subject any) bool {
 		fields, _ := subject.(map[string]any)
-		return fields["kind"] == "ServiceAccount" && fields["namespace"] == ownNamespace
+		return fields["kind"] == "ServiceAccount" && fields["namespace"] == OwnNamespace
 	})
 }
 

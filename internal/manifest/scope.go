@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// ownNamespace holds the credentials and the workers of the sync. It is never synced.
-const ownNamespace = "active-cluster-sync"
+// OwnNamespace holds the credentials and the workers of the sync. It is never synced.
+const OwnNamespace = "active-cluster-sync"
 
 // Scope is the part of a cluster that is synced: everything but some namespaces.
 type Scope struct {
@@ -21,7 +21,12 @@ func (s Scope) Ignores(path string) bool {
 	if !ok {
 		return false
 	}
-	return namespace == ownNamespace || slices.Contains(s.IgnoredNamespaces, namespace)
+	return namespace == OwnNamespace || slices.Contains(s.IgnoredNamespaces, namespace)
+}
+
+// Namespaces are those that don't take part, the sync's own among them, in the order of their names.
+func (s Scope) Namespaces() []string {
+	return slices.Compact(slices.Sorted(slices.Values(append([]string{OwnNamespace}, s.IgnoredNamespaces...))))
 }
 
 // namespaceOf is the namespace that a path lies in or that it is the object of.

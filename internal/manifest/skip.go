@@ -47,7 +47,7 @@ func Skip(r Resource, obj map[string]any, s Selection) (reason string, skip bool
 		return ReasonUnwatched, true
 	case o.controlled():
 		return ReasonOwned, true
-	case o.at("metadata", "namespace") == ownNamespace:
+	case o.at("metadata", "namespace") == OwnNamespace:
 		return ReasonSync, true
 	}
 	if skips, ok := kindSkips[r.String()]; ok {

@@ -107,7 +107,7 @@ func (p *pulling) deleted(ctx context.Context, d plan.Deletions, gone map[string
 	for _, path := range d.Paths() {
 		g := gone[path]
 		c := Change{
-			Object: manifest.ObjectName(path), Action: Delete, Reason: GoneFromGit, File: fileLine(g.Origin),
+			Object: manifest.ObjectName(path), Action: Delete, Reason: GoneFromGit, File: manifest.FileLine(g.Origin.File, g.Origin.Line),
 			Message: "gone from Git since " + short(g.since),
 		}
 		if d.Withheld != "" {

@@ -217,7 +217,7 @@ func whyNotAsked(tried kube.Written) string {
 // write is what would become of one object; false when nothing would, after all.
 func (p *pulling) write(w plan.Write, tried outcome) (Change, bool) {
 	origin, _ := p.wanted.Origin(w.Path)
-	c := Change{Object: manifest.ObjectName(w.Path), Action: Update, File: fileLine(origin)}
+	c := Change{Object: manifest.ObjectName(w.Path), Action: Update, File: manifest.FileLine(origin.File, origin.Line)}
 	if w.Live.IsZero() {
 		c.Action = Create
 	}
@@ -271,19 +271,10 @@ func message(object map[string]any, origin desired.Origin, err error) string {
 // mistakes are what lies in Git itself.
 func (p *pulling) mistakes() {
 	for _, m := range p.wanted.Mistakes() {
-		origin := desired.Origin{File: m.File, Line: m.Line}
-		c := Change{Object: m.Object, File: fileLine(origin)}
+		c := Change{Object: m.Object, File: manifest.FileLine(m.File, m.Line)}
 		if c.Object == "" {
 			c.Object = m.File
 		}
 		p.changes = append(p.changes, failed(c, Mistake, m.Message))
 	}
-}
-
-// fileLine is a place in a file as compilers write it; line 0 is the file as a whole.
-func fileLine(o desired.Origin) string {
-	if o.Line == 0 {
-		return o.File
-	}
-	return fmt.Sprintf("%s:%d", o.File, o.Line)
 }
