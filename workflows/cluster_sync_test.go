@@ -223,8 +223,9 @@ func TestMessagesThatMakeNoSenseAreRejected(t *testing.T) {
 		args    []any
 		says    string
 	}{
-		"push-pull":        {workflows.SetStrategyMessage, []any{workflows.SetStrategy{Strategy: workflows.PushPull}}, "not available"},
-		"unknown strategy": {workflows.SetStrategyMessage, []any{workflows.SetStrategy{Strategy: "sideways"}}, "use none, push or pull"},
+		"adopt for push":   {workflows.SetStrategyMessage, []any{workflows.SetStrategy{Strategy: workflows.Push, Adopt: workflows.AdoptGit}}, "goes with strategy push-pull, not with push"},
+		"adopt of neither": {workflows.SetStrategyMessage, []any{workflows.SetStrategy{Strategy: workflows.PushPull, Adopt: "both"}}, `adopted, not "both"`},
+		"unknown strategy": {workflows.SetStrategyMessage, []any{workflows.SetStrategy{Strategy: "sideways"}}, "use none, push, pull or push-pull"},
 		"namespace":        {workflows.SetIgnoredNamespacesMessage, []any{workflows.SetIgnoredNamespaces{Namespaces: []string{"a/b"}}}, `"a/b" is not a namespace`},
 		"sync of none":     {workflows.SyncNowMessage, nil, "strategy is none"},
 		"approve nothing":  {workflows.ApproveMessage, []any{workflows.Approve{Digest: "d"}}, "no deletions"},

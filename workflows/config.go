@@ -4,6 +4,7 @@
 package workflows
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -26,19 +27,17 @@ const (
 	Push Strategy = "push"
 	// Pull applies Git to the cluster; what differs in the cluster is overwritten.
 	Pull Strategy = "pull"
-	// PushPull sends changes both ways. It isn't available yet and is refused.
+	// PushPull sends changes both ways. Where both sides changed the same, ConflictPolicy decides.
 	PushPull Strategy = "push-pull"
 )
 
 // ParseStrategy reads a strategy as users write it.
 func ParseStrategy(s string) (Strategy, error) {
 	switch strategy := Strategy(s); strategy {
-	case None, Push, Pull:
+	case None, Push, Pull, PushPull:
 		return strategy, nil
-	case PushPull:
-		return "", errors.New("strategy push-pull is not available in this version; use push on the cluster that leads and pull on the one that follows")
 	}
-	return "", fmt.Errorf("unknown strategy %q: use none, push or pull", s)
+	return "", fmt.Errorf("unknown strategy %q: use none, push, pull or push-pull", s)
 }
 
 // SecretsPolicy says what happens to objects of kind Secret.
@@ -75,6 +74,31 @@ const (
 	LockOn LockPolicy = "on"
 	// LockOff lets everybody edit; what differs from Git is set back.
 	LockOff LockPolicy = "off"
+)
+
+// ConflictPolicy says whose edit wins where push-pull finds that both sides changed the same field of an object
+// in different ways. Either way both edits stay in the history of the branch.
+type ConflictPolicy string
+
+const (
+	// ConflictGit lets the edit in Git win.
+	ConflictGit ConflictPolicy = "git"
+	// ConflictCluster lets the edit in the cluster win.
+	ConflictCluster ConflictPolicy = "cluster"
+	// ConflictHold leaves the object as it is on both sides until a person has made them agree.
+	ConflictHold ConflictPolicy = "hold"
+)
+
+// AdoptPolicy is a person's word for the first sync with push-pull of a cluster and a place in Git that both hold
+// objects already: what only one side holds is carried to the other, nothing is deleted, and where both hold an
+// object and differ, this side wins.
+type AdoptPolicy string
+
+const (
+	// AdoptGit makes the cluster's objects what Git says.
+	AdoptGit AdoptPolicy = "git"
+	// AdoptCluster stores the cluster's objects over those in Git.
+	AdoptCluster AdoptPolicy = "cluster"
 )
 
 // Config is an enrolment: which cluster, which branch, which way. It holds no credentials; those stay in
@@ -115,9 +139,17 @@ type Config struct {
 	Lock LockPolicy `json:"lock,omitempty"`
 	// BreakGlassGroup is the group whose members the lock lets through.
 	BreakGlassGroup string `json:"breakGlassGroup,omitempty"`
+	// OnConflict says whose edit wins under push-pull; see Conflicts for what empty means.
+	OnConflict ConflictPolicy `json:"onConflict,omitempty"`
+	// Adopt lets push-pull begin where both sides hold objects already; empty: nobody has said so. It holds for the
+	// strategy that it was given with, until the next one is set.
+	Adopt AdoptPolicy `json:"adopt,omitempty"`
 }
 
-// Locks reports whether the synced objects shall be locked.
+// Conflicts is whose edit wins under push-pull: Git's unless the enrolment says otherwise.
+func (c Config) Conflicts() ConflictPolicy { return cmp.Or(c.OnConflict, DefaultConflict) }
+
+// Locks reports whether the synced objects shall be locked. Under push-pull people edit either side.
 func (c Config) Locks() bool { return c.Strategy == Pull && c.Lock == LockOn }
 
 // Defaults of an enrolment.
@@ -128,6 +160,7 @@ const (
 	DefaultSecrets  = SecretsEncrypt
 	DefaultPrune    = PruneTracked
 	DefaultLock     = LockOn
+	DefaultConflict = ConflictGit
 	// DefaultBreakGlassGroup is a group that no cluster has by itself.
 	DefaultBreakGlassGroup = "active-cluster-sync:break-glass"
 	// MinInterval keeps a typing mistake from hammering a Git host.
@@ -196,6 +229,14 @@ func (c Config) Validate() error {
 	default:
 		return fmt.Errorf("the lock is on or off, not %q", c.Lock)
 	}
+	switch c.OnConflict {
+	case "", ConflictGit, ConflictCluster, ConflictHold:
+	default:
+		return fmt.Errorf("unknown policy %q for conflicts: use git, cluster or hold", c.OnConflict)
+	}
+	if err := validateAdopt(c.Strategy, c.Adopt); err != nil {
+		return err
+	}
 	if _, err := c.Selection(); err != nil {
 		return err
 	}
@@ -241,6 +282,21 @@ func ValidateCluster(name string) error {
 	return nil
 }
 
+// validateAdopt checks an adoption against the strategy that it is given with.
+func validateAdopt(strategy Strategy, adopt AdoptPolicy) error {
+	switch adopt {
+	case "":
+		return nil
+	case AdoptGit, AdoptCluster:
+	default:
+		return fmt.Errorf("either git or cluster can be adopted, not %q", adopt)
+	}
+	if strategy != PushPull {
+		return fmt.Errorf("adopting %s goes with strategy push-pull, not with %s: set push-pull, or leave it out", adopt, strategy)
+	}
+	return nil
+}
+
 // ValidateNamespaces checks the names of namespaces.
 func ValidateNamespaces(names []string) error {
 	for _, name := range names {
@@ -278,23 +334,32 @@ func validatePath(path string) error {
 	return nil
 }
 
-// Scope is what decides, beside the two sides' content, which objects take part. A settled point holds
-// only for the scope that it was reached in.
+// Scope is what decides, beside the two sides' content, what a sync does. A settled point of push or pull holds only
+// for the scope that it was reached in. Running enrolments hold such strings: they never change.
 func (c Config) Scope() string {
-	scope := string(c.Strategy) + " " + sorted(c.IgnoredNamespaces)
+	scope := string(c.Strategy) + " " + c.Selected()
+	if c.Prune != "" && c.Prune != DefaultPrune {
+		scope += " prune=" + string(c.Prune)
+	}
+	return scope
+}
+
+// Selected is which objects take part, in whatever direction: Scope without the strategy and what it deletes. What
+// both sides agreed on under one strategy is the base of push-pull as long as this is the same.
+func (c Config) Selected() string {
+	selected := sorted(c.IgnoredNamespaces)
 	if c.Secrets != SecretsExclude {
-		scope += " secrets=" + string(c.Secrets)
+		selected += " secrets=" + string(c.Secrets)
 	}
 	for _, choice := range []struct{ name, value string }{
 		{"include", sorted(c.IncludeResources)}, {"exclude", sorted(c.ExcludeResources)},
 		{"names", sorted(c.IgnoreNames)}, {"selector", c.Selector}, {"fields", sorted(c.IgnoreFields)},
-		{"prune", strings.TrimPrefix(string(c.Prune), string(DefaultPrune))},
 	} {
 		if choice.value != "" {
-			scope += " " + choice.name + "=" + choice.value
+			selected += " " + choice.name + "=" + choice.value
 		}
 	}
-	return scope
+	return selected
 }
 
 func sorted(list []string) string {

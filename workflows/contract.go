@@ -54,6 +54,7 @@ const (
 	MirrorDeletion      = "MirrorDeletion"
 	ObjectsFailed       = "ObjectsFailed"
 	ResourcesUnreadable = "ResourcesUnreadable"
+	AdoptionRequired    = "AdoptionRequired"
 )
 
 // Settled is a point at which both sides agreed: the commit, and the tree of the cluster as it was then.

@@ -10,7 +10,7 @@ import (
 // registerMessages makes ClusterSync answer to its query, updates and signals.
 func (s *clusterSync) registerMessages(ctx workflow.Context) error {
 	if err := workflow.SetQueryHandlerWithOptions(ctx, StatusQuery,
-		func() (Status, error) { return s.state.status(workflow.Now(ctx)), nil },
+		func() (Status, error) { return s.status(ctx), nil },
 		workflow.QueryHandlerOptions{Description: descriptions[StatusQuery]}); err != nil {
 		return err
 	}
@@ -20,13 +20,18 @@ func (s *clusterSync) registerMessages(ctx workflow.Context) error {
 		return err
 	}
 	return errors.Join(
-		handle(ctx, s, SetStrategyMessage, s.validateStrategy, s.setStrategy),
+		handle(ctx, s, SetStrategyMessage, SetStrategy.Validate, s.setStrategy),
 		handle(ctx, s, SetIgnoredNamespacesMessage, s.validateNamespaces, s.setIgnoredNamespaces),
 		handlePlain(ctx, s, PauseMessage, s.always, s.pause),
 		handlePlain(ctx, s, ResumeMessage, s.always, s.resume),
 		handle(ctx, s, ApproveMessage, s.validateApprove, s.approve),
 		handlePlain(ctx, s, SyncNowMessage, s.validateSyncNow, s.syncNow),
 	)
+}
+
+// status is what a query and every update answer with.
+func (s *clusterSync) status(ctx workflow.Context) Status {
+	return s.state.status(workflow.Now(ctx)).With(s.state.Config)
 }
 
 // handle serves one message with an argument, as an update and as a signal.
@@ -46,7 +51,7 @@ func handle[M any](ctx workflow.Context, s *clusterSync, name string, validate f
 	return workflow.SetUpdateHandlerWithOptions(ctx, name,
 		func(ctx workflow.Context, m M) (Status, error) {
 			carryOut(m)
-			return s.state.status(workflow.Now(ctx)), nil
+			return s.status(ctx), nil
 		},
 		workflow.UpdateHandlerOptions{Description: descriptions[name], Validator: validate})
 }
@@ -72,7 +77,7 @@ func handlePlain(ctx workflow.Context, s *clusterSync, name string, validate fun
 					return Status{}, err
 				}
 			}
-			return s.state.status(workflow.Now(ctx)), nil
+			return s.status(ctx), nil
 		},
 		workflow.UpdateHandlerOptions{Description: descriptions[name], Validator: validate})
 }
@@ -131,11 +136,6 @@ func (s *clusterSync) awaitTick(ctx workflow.Context) error {
 	})
 }
 
-func (s *clusterSync) validateStrategy(m SetStrategy) error {
-	_, err := ParseStrategy(string(m.Strategy))
-	return err
-}
-
 func (s *clusterSync) validateNamespaces(m SetIgnoredNamespaces) error {
 	if len(m.Namespaces) > maxIgnoredNamespaces {
 		return fmt.Errorf("%d namespaces are too many: %d at most", len(m.Namespaces), maxIgnoredNamespaces)
@@ -151,7 +151,7 @@ func (s *clusterSync) always() error { return nil }
 func (s *clusterSync) validateSyncNow() error {
 	switch {
 	case s.state.Config.Strategy == None:
-		return errors.New("the strategy is none: set push or pull first")
+		return errors.New("the strategy is none: set another one first")
 	case s.state.Paused:
 		return errors.New("the sync is paused: resume it first")
 	}
@@ -168,11 +168,15 @@ func (s *clusterSync) validateApprove(m Approve) error {
 	return fmt.Errorf("the deletions that wait are not those with digest %q any more: look at the status again", m.Digest)
 }
 
+// setStrategy begins afresh under another strategy, or under the same one with an adoption that was missing. An
+// adoption is a word about what is there now, so the next strategy doesn't inherit it.
 func (s *clusterSync) setStrategy(m SetStrategy) {
-	if s.state.Config.Strategy != m.Strategy {
-		s.state.Config.Strategy = m.Strategy
-		s.startAfresh()
+	config := &s.state.Config
+	if config.Strategy == m.Strategy && (m.Adopt == "" || m.Adopt == config.Adopt) {
+		return
 	}
+	config.Strategy, config.Adopt = m.Strategy, m.Adopt
+	s.startAfresh()
 }
 
 func (s *clusterSync) setIgnoredNamespaces(m SetIgnoredNamespaces) {

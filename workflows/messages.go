@@ -21,6 +21,18 @@ const HistoryQuery = "history"
 // SetStrategy is the argument of set-strategy.
 type SetStrategy struct {
 	Strategy Strategy `json:"strategy"`
+	// Adopt is Config.Adopt for this strategy; most senders leave it out. Setting push-pull again with it lets a
+	// first sync go on that waits for it.
+	Adopt AdoptPolicy `json:"adopt,omitempty"`
+}
+
+// Validate says what is wrong with it.
+func (m SetStrategy) Validate() error {
+	strategy, err := ParseStrategy(string(m.Strategy))
+	if err != nil {
+		return err
+	}
+	return validateAdopt(strategy, m.Adopt)
 }
 
 // SetIgnoredNamespaces is the argument of set-ignored-namespaces: the whole new list.
@@ -36,7 +48,7 @@ type Approve struct {
 
 // descriptions are what the Temporal Web UI shows beside the names.
 var descriptions = map[string]string{
-	SetStrategyMessage:          `Change the direction of the sync. Argument: {"strategy": "none" | "push" | "pull"}`,
+	SetStrategyMessage:          `Change the direction of the sync. Argument: {"strategy": "none" | "push" | "pull" | "push-pull"}; with push-pull also "adopt": "git" | "cluster", whose objects win where both sides hold some already`,
 	SetIgnoredNamespacesMessage: `Replace the list of namespaces that are left out. Argument: {"namespaces": ["kube-system"]}`,
 	SyncNowMessage:              "Sync at once instead of at the next tick. The update answers when that sync has ended.",
 	PauseMessage:                "Stop syncing until resume, keeping everything as it is.",

@@ -35,6 +35,9 @@ type Status struct {
 	Branch            string    `json:"branch"`
 	Path              string    `json:"path"`
 	IgnoredNamespaces []string  `json:"ignoredNamespaces"`
+	// OnConflict and Adopt are those of the enrolment, while the strategy is push-pull.
+	OnConflict ConflictPolicy `json:"onConflict,omitempty"`
+	Adopt      AdoptPolicy    `json:"adopt,omitempty"`
 	// Revision is the commit that both sides agreed on last; empty before the first time.
 	Revision string `json:"revision"`
 	// LastSyncTime is when both sides were last seen to agree; nil before the first time.
@@ -67,6 +70,14 @@ type Status struct {
 	BranchEvent *BranchEvent `json:"branchEvent,omitempty"`
 	// Lock says whether people are kept from editing synced objects.
 	Lock LockStatus `json:"lock,omitzero"`
+}
+
+// With says how push-pull decides, where that is the strategy.
+func (s Status) With(c Config) Status {
+	if c.Strategy == PushPull {
+		s.OnConflict, s.Adopt = c.Conflicts(), c.Adopt
+	}
+	return s
 }
 
 // LockStatus is the lock on the synced objects, with what a person should know of it.
