@@ -15,6 +15,7 @@ import (
 
 	"github.com/active-cluster-sync/active-cluster-sync/internal/manifest"
 	"github.com/active-cluster-sync/active-cluster-sync/internal/repo"
+	"github.com/active-cluster-sync/active-cluster-sync/internal/terms"
 	"github.com/active-cluster-sync/active-cluster-sync/workflows"
 )
 
@@ -51,8 +52,8 @@ func sentInClear(repository string) bool {
 	return address.Hostname() != "localhost" && (ip == nil || !ip.IsLoopback())
 }
 
-// checkBranch makes sure that a push finds an empty place or the cluster's own, and a pull something to
-// read. A running enrolment that keeps its strategy has been through this.
+// checkBranch makes sure that a push finds an empty place or the cluster's own, a pull something to read, and
+// push-pull a place that it may share. A running enrolment that keeps its strategy has been through this.
 func (e *enrolling) checkBranch(ctx context.Context) (found string, err error) {
 	if e.config.Strategy == workflows.None {
 		return e.config.Branch + ", looked at when a strategy is set", nil
@@ -76,7 +77,11 @@ func (e *enrolling) checkBranch(ctx context.Context) (found string, err error) {
 		if err := r.MayPush(ctx); err != nil {
 			return e.explainRepository(err)
 		}
-		found, err = e.checkPush(ctx, r, tip)
+		if e.config.Strategy == workflows.PushPull {
+			found, err = e.checkPushPull(ctx, r, tip)
+		} else {
+			found, err = e.checkPush(ctx, r, tip)
+		}
 		return err
 	})
 	return found, err
@@ -120,19 +125,75 @@ func (e *enrolling) checkMarker(ctx context.Context, content []byte) (string, er
 	if err != nil {
 		return "", fmt.Errorf("%s holds a %s that can't be relied on (%w): restore it from the history, or choose another --branch or --path", e.place(), manifest.MarkerFile, err)
 	}
-	if found.UID != e.config.ClusterUID {
+	if others := found.Others(e.config.ClusterUID); len(others) > 0 {
+		return "", fmt.Errorf("%s is shared by push-pull with %s, and a push would overwrite what they store: use --strategy push-pull, choose another --branch or --path, or take those that don't sync there any more out of %s", e.place(), terms.Names(others), manifest.MarkerFile)
+	}
+	if !found.Has(e.config.ClusterUID) {
 		return "", fmt.Errorf("%s belongs to cluster %q: choose another --branch or --path for %s", e.place(), oneLine(found.Cluster), e.config.Cluster)
 	}
-	if found.Cluster != e.config.Cluster && workflows.ValidateCluster(found.Cluster) == nil {
-		other, err := e.registry.find(ctx, found.Cluster)
-		if err != nil {
-			return "", err
-		}
-		if other.running {
-			return "", fmt.Errorf("%s is in use: this same cluster is enrolled as %s, so choose another --branch or --path, or run `starter unenroll %[2]s` first", e.place(), found.Cluster)
-		}
+	return e.config.Branch + ", resumes what this cluster stored there before", e.checkNames(ctx, found)
+}
+
+// checkNames makes sure that the cluster isn't synced with its place under another name already.
+func (e *enrolling) checkNames(ctx context.Context, marker manifest.Marker) error {
+	name, ok := marker.Name(e.config.ClusterUID)
+	if !ok || name == e.config.Cluster || workflows.ValidateCluster(name) != nil {
+		return nil
 	}
-	return e.config.Branch + ", resumes what this cluster stored there before", nil
+	other, err := e.registry.find(ctx, name)
+	if err == nil && other.running {
+		err = fmt.Errorf("%s is in use: this same cluster is enrolled as %s, so choose another --branch or --path, or run `starter unenroll %[2]s` first", e.place(), name)
+	}
+	return err
+}
+
+// checkPushPull says what the first sync with push-pull will do.
+func (e *enrolling) checkPushPull(ctx context.Context, r *repo.Repository, tip plumbing.Hash) (string, error) {
+	if tip.IsZero() {
+		return e.config.Branch + ", the first sync creates it", nil
+	}
+	if err := r.Fetch(ctx, tip); err != nil {
+		return "", e.explainRepository(err)
+	}
+	place, err := terms.MayMerge(ctx, r, e.config, tip, e.base())
+	var refusal *terms.Refusal
+	switch {
+	case errors.As(err, &refusal) && refusal.Reason == workflows.AdoptionRequired:
+		return "", fmt.Errorf("%s, which this cluster has not agreed with yet: say with --adopt git or --adopt cluster whose objects win where both hold one and differ; what only one side holds is carried to the other, nothing is deleted", refusal.Found)
+	case errors.As(err, &refusal):
+		return "", refusal
+	case err != nil:
+		return "", e.explainRepository(err)
+	}
+	if err := e.checkNames(ctx, place.Before); err != nil {
+		return "", err
+	}
+	found := e.config.Branch + " " + map[terms.Beginning]string{
+		terms.Fills:   "is empty, the first sync stores the cluster there",
+		terms.Resumes: "goes on from what this cluster has agreed with before",
+		terms.Joins:   "holds objects already: what only one side holds is carried to the other, and where both hold an object and differ, " + winner(e.config.Adopt) + " wins",
+	}[place.Beginning]
+	if others := place.Marker.Others(e.config.ClusterUID); len(others) > 0 {
+		found += "; shared with " + terms.Names(others)
+	}
+	return found, nil
+}
+
+// base is the revision that a running enrolment and the branch agreed on. It counts for nothing under another
+// selection.
+func (e *enrolling) base() plumbing.Hash {
+	if e.flags.given["ignore-namespace"] && !sameSet(e.now.IgnoredNamespaces, e.config.IgnoredNamespaces) {
+		return plumbing.ZeroHash
+	}
+	return plumbing.NewHash(e.now.Revision)
+}
+
+// winner names a side.
+func winner(adopt workflows.AdoptPolicy) string {
+	if adopt == workflows.AdoptGit {
+		return "Git"
+	}
+	return "the cluster"
 }
 
 func (e *enrolling) place() string {

@@ -131,7 +131,7 @@ func verbs(strategy workflows.Strategy) []string {
 	switch strategy {
 	case workflows.Push:
 		return kube.PushVerbs
-	case workflows.Pull:
+	case workflows.Pull, workflows.PushPull:
 		return kube.PullVerbs
 	}
 	return nil

@@ -71,7 +71,7 @@ func completeStrategy(c *cli.Context) {
 		completeCluster(c)
 		return
 	}
-	for _, strategy := range []workflows.Strategy{workflows.None, workflows.Push, workflows.Pull} {
+	for _, strategy := range []workflows.Strategy{workflows.None, workflows.Push, workflows.Pull, workflows.PushPull} {
 		fmt.Fprintln(c.App.Writer, strategy)
 	}
 }

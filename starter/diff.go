@@ -66,6 +66,9 @@ Examples:
 				if err == nil && d.as == workflows.None {
 					err = errors.New("strategy none does nothing: preview pull or push")
 				}
+				if err == nil && d.as == workflows.PushPull {
+					err = errBothWays
+				}
 			}
 			if err != nil {
 				return asMisuse(err)
@@ -77,6 +80,8 @@ Examples:
 
 // hashBeginning is what --against takes.
 var hashBeginning = regexp.MustCompile(fmt.Sprintf(`^[0-9a-f]{%d,40}$`, repo.MinAbbreviation))
+
+var errBothWays = errors.New("one diff shows one direction, and push-pull has both: preview pull with --as pull and push with --as push")
 
 // errDiffers: there is something to do, and --exit-code asks for an exit status. All has been said.
 var errDiffers = errors.New("there are differences")
@@ -104,8 +109,11 @@ func (d *diffing) run(ctx context.Context) error {
 	if err := d.readEnrolment(ctx); err != nil {
 		return err
 	}
-	if d.config.Strategy == workflows.None {
+	switch d.config.Strategy {
+	case workflows.None:
 		return d.nothingRuns()
+	case workflows.PushPull:
+		return errBothWays
 	}
 	result, err := d.compute(ctx)
 	if err != nil {

@@ -27,11 +27,15 @@ namespace active-cluster-sync), registers what Temporal needs and starts the syn
 Repeating it is safe: with the same repository, branch, path and cluster it takes over a new token,
 strategy or list of ignored namespaces. Flags that aren't given stay as they are.
 
+With push-pull, changes go both ways. Where the cluster and the branch both hold objects already, --adopt says whose
+win where both hold one and differ; what only one side holds is carried to the other, and nothing is deleted.
+
 Examples:
   starter enroll primary --repo https://git.example.com/ops/primary.git --strategy push --pat-file token
   pass git/token | starter enroll standby --repo https://git.example.com/ops/primary.git \
       --strategy pull --pat-stdin --context standby
   starter enroll edge --repo https://git.example.com/ops/edge.git --path clusters/edge --pat-file token
+  starter enroll edge --repo https://git.example.com/ops/edge.git --strategy push-pull --adopt git --pat-file token
 
 Secrets are stored encrypted with SOPS for the cluster's age identity, which is made if there is none and kept
 beside the Git credentials. A standby needs the same identity, or to be a recipient:
@@ -41,7 +45,7 @@ beside the Git credentials. A standby needs the same identity, or to be a recipi
 			&cli.StringFlag{Name: "repo", Usage: "`URL` of the repository (https or http, without user name)"},
 			&cli.StringFlag{Name: "branch", Usage: "`NAME` of the branch", Value: workflows.DefaultBranch},
 			&cli.StringFlag{Name: "path", Usage: "`FOLDER` in the repository", Value: workflows.DefaultPath},
-			&cli.StringFlag{Name: "strategy", Usage: "`DIRECTION`: none, push (cluster to Git) or pull (Git to cluster)", Value: string(workflows.None)},
+			&cli.StringFlag{Name: "strategy", Usage: "`DIRECTION`: none, push (cluster to Git), pull (Git to cluster) or push-pull (both ways)", Value: string(workflows.None)},
 			&cli.StringSliceFlag{Name: "ignore-namespace", Usage: "`NS` to leave out, beside kube-system, kube-public and kube-node-lease; may be repeated"},
 			&cli.DurationFlag{Name: "interval", Usage: "`TIME` between two looks at both sides", Value: workflows.DefaultInterval},
 			&cli.StringFlag{Name: "pat-file", Usage: "`FILE` that holds the access token for the repository"},
@@ -60,6 +64,8 @@ beside the Git credentials. A standby needs the same identity, or to be a recipi
 			&cli.StringFlag{Name: "prune", Usage: "what pull deletes, a `POLICY`: tracked (what Git held and holds no longer), mirror (everything that Git does not hold) or off", Value: string(workflows.DefaultPrune)},
 			&cli.BoolFlag{Name: "recreate-immutable", Usage: "let pull delete and create again what can't be changed in place, for kinds that lose nothing by it"},
 			&cli.StringFlag{Name: "lock", Usage: "`on` or off: whether pull has the API server refuse people's edits of synced objects", Value: string(workflows.DefaultLock)},
+			&cli.StringFlag{Name: "on-conflict", Usage: "whose edit wins under push-pull where both sides changed the same field, a `POLICY`: git, cluster or hold (neither, until a person makes them agree)", Value: string(workflows.DefaultConflict)},
+			adoptFlag(),
 			&cli.StringFlag{Name: "break-glass-group", Usage: "`GROUP` whose members the lock lets through", Value: workflows.DefaultBreakGlassGroup},
 		}, targetFlags(), outputFlags()),
 		Action: func(c *cli.Context) error {
@@ -225,7 +231,7 @@ func (e *enrolling) report(ctx context.Context, changed []string) error {
 		e.t.say("  %s", workerCommand(cluster, e.target))
 	}
 	if e.config.Strategy == workflows.None {
-		e.t.say("  starter set-strategy %s push|pull", cluster)
+		e.t.say("  starter set-strategy %s push|pull|push-pull", cluster)
 	}
 	e.t.say("  starter status %s --watch", cluster)
 	if ui := os.Getenv("TEMPORAL_UI"); ui != "" {

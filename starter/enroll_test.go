@@ -59,6 +59,7 @@ func TestEnrollChecksThenStoresTheTokenAndStarts(t *testing.T) {
 		Strategy: workflows.Push, IgnoredNamespaces: []string{"kube-node-lease", "kube-public", "kube-system", "scratch"},
 		Interval: metav1.Duration{Duration: 10 * time.Second}, Secrets: workflows.SecretsEncrypt,
 		Prune: workflows.DefaultPrune, Lock: workflows.DefaultLock, BreakGlassGroup: workflows.DefaultBreakGlassGroup,
+		OnConflict: workflows.DefaultConflict,
 	}, config)
 	require.NotContains(t, w.history(), w.token)
 
@@ -107,7 +108,7 @@ func TestEnrollRefusesBeforeChangingAnything(t *testing.T) {
 		code   int
 		want   string
 	}{
-		{name: "strategy unknown", flags: []string{"--strategy", "mirror"}, code: misused, want: `unknown strategy "mirror": use none, push or pull`},
+		{name: "strategy unknown", flags: []string{"--strategy", "mirror"}, code: misused, want: `unknown strategy "mirror": use none, push, pull or push-pull`},
 		{name: "token wrong", change: func(w *world) { w.writeToken("wrong-token") }, code: failed,
 			want: "the Git server refuses the token for URL: check that it is right, hasn't expired and may read and write this repository, and give the right one with --pat-file or --pat-stdin"},
 		{name: "token of another repository", change: func(w *world) {
@@ -136,6 +137,18 @@ func TestEnrollRefusesBeforeChangingAnything(t *testing.T) {
 			w.commit(map[string]string{".cluster-sync.yaml": "layout: 1\ncluster: berlin\nuid: 7d1c\n"})
 		}, flags: []string{"--strategy", "push"}, code: failed,
 			want: `branch main of URL belongs to cluster "berlin": choose another --branch or --path for`},
+		{name: "push to a shared place", change: func(w *world) {
+			w.commit(map[string]string{".cluster-sync.yaml": "layout: 1\nmembers: [{cluster: berlin, uid: 7d1c}]\n"})
+		}, flags: []string{"--strategy", "push"}, code: failed,
+			want: `branch main of URL is shared by push-pull with "berlin", and a push would overwrite what they store: use --strategy push-pull, choose another --branch or --path, or take those that don't sync there any more out of .cluster-sync.yaml`},
+		{name: "push-pull to content", change: func(w *world) { w.commit(map[string]string{"app/a.yaml": "a: 1\n"}) }, flags: []string{"--strategy", "push-pull"}, code: failed,
+			want: "branch main of URL, path ., holds app/a.yaml, which this cluster has not agreed with yet: say with --adopt git or --adopt cluster whose objects win where both hold one and differ; what only one side holds is carried to the other, nothing is deleted"},
+		{name: "push-pull to the place of another cluster", change: func(w *world) {
+			w.commit(map[string]string{".cluster-sync.yaml": "layout: 1\ncluster: berlin\nuid: 7d1c\n"})
+		}, flags: []string{"--strategy", "push-pull", "--adopt", "git"}, code: failed,
+			want: `cluster "berlin" pushes to path . of branch main and would overwrite what is changed there: set that one to push-pull or none, or use another branch or --path`},
+		{name: "cluster permitted for reading only under push-pull", change: func(w *world) { w.serviceAccount("get", "list", "watch") }, flags: []string{"--strategy", "push-pull"}, code: failed,
+			want: "the kubeconfig's user may not create, update, delete all resources of the cluster at https://"},
 		{name: "Temporal down", change: func(w *world) { w.Setenv("TEMPORAL_ADDRESS", closed) }, code: failed,
 			want: "the Temporal server at " + closed + " does not answer: start it, or set TEMPORAL_ADDRESS (and TEMPORAL_TLS_… where it needs TLS) to where it runs"},
 		{name: "Temporal namespace missing", change: func(w *world) { w.Setenv("TEMPORAL_NAMESPACE", "nowhere") }, code: failed,
@@ -256,12 +269,13 @@ func TestEnrollingAgainTakesOverWhatIsNewAndRefusesAnotherRepository(t *testing.
 	require.Equal(t, first, w.secret().ResourceVersion)
 
 	for name, flags := range map[string][]string{
-		"repo":     {"--repo", w.url() + "2"},
-		"branch":   {"--branch", "other"},
-		"path":     {"--path", "other"},
-		"interval": {"--interval", "5s"},
-		"secrets":  {"--secrets", "plaintext"},
-		"selector": {"--selector", "team=shop"},
+		"repo":        {"--repo", w.url() + "2"},
+		"branch":      {"--branch", "other"},
+		"path":        {"--path", "other"},
+		"interval":    {"--interval", "5s"},
+		"secrets":     {"--secrets", "plaintext"},
+		"selector":    {"--selector", "team=shop"},
+		"on-conflict": {"--on-conflict", "hold"},
 	} {
 		refused := w.enroll(flags...)
 		require.Equal(t, failed, refused.code, name)

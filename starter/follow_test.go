@@ -180,7 +180,7 @@ func TestChangesAnswerWithTheStatusTheyLedTo(t *testing.T) {
 	require.Equal(t, w.cluster+": the strategy is none\nStopped (StrategyNone): nothing runs: choose a direction with set-strategy\n", a.out)
 	a = w.run("sync", w.cluster, "--wait")
 	require.Equal(t, failed, a.code)
-	require.Equal(t, "the strategy is none: set push or pull first", a.sentence(t))
+	require.Equal(t, "the strategy is none: set another one first", a.sentence(t))
 	a = w.run("approve", w.cluster)
 	require.Equal(t, failed, a.code)
 	require.Equal(t, "no deletions are waiting for approval", a.sentence(t))

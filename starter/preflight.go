@@ -35,6 +35,7 @@ func (e *enrolling) checkArguments(ctx context.Context, c *cli.Context) (string,
 		IgnoreNames: c.StringSlice("ignore-name"), Selector: c.String("selector"), IgnoreFields: c.StringSlice("ignore-field"),
 		Prune: workflows.PrunePolicy(c.String("prune")), RecreateImmutable: c.Bool("recreate-immutable"),
 		Lock: workflows.LockPolicy(c.String("lock")), BreakGlassGroup: c.String("break-glass-group"),
+		OnConflict: workflows.ConflictPolicy(c.String("on-conflict")), Adopt: workflows.AdoptPolicy(c.String("adopt")),
 	}
 	switch {
 	case e.config.Repository == "":
@@ -129,6 +130,7 @@ func (e *enrolling) adopt(ctx context.Context) error {
 		fixed(given, "recreate-immutable", &config.RecreateImmutable, running.RecreateImmutable),
 		fixed(given, "lock", &config.Lock, running.Lock),
 		fixed(given, "break-glass-group", &config.BreakGlassGroup, running.BreakGlassGroup),
+		fixed(given, "on-conflict", &config.OnConflict, running.Conflicts()),
 	)
 	if len(differs) > 0 {
 		return fmt.Errorf("cluster %s is enrolled already with %s: run `starter unenroll %[1]s` first", config.Cluster, strings.Join(differs, ", "))

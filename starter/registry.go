@@ -189,7 +189,7 @@ func (r *registry) list(ctx context.Context) ([]enrolment, error) {
 }
 
 // config reads what an enrolment was started with from the first event of its run. Repository, branch,
-// path and cluster never change; strategy and ignored namespaces may have since.
+// path and cluster never change; strategy, adoption and ignored namespaces may have since.
 func (r *registry) config(ctx context.Context, e enrolment) (workflows.Config, error) {
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()

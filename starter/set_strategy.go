@@ -12,15 +12,20 @@ func setStrategyCommand(t *terminal) *cli.Command {
 	return &cli.Command{
 		Name:      "set-strategy",
 		Usage:     "change the direction of a sync",
-		UsageText: "starter set-strategy CLUSTER none|push|pull",
+		UsageText: "starter set-strategy CLUSTER none|push|pull|push-pull [--adopt git|cluster]",
 		Description: `none keeps the enrolment and does nothing. push stores the cluster in Git and overwrites edits of manifests
 there; the first push needs an empty place. pull makes the cluster equal to Git and overwrites what differs.
-A sync that is under way is stopped first.
+push-pull carries changes both ways. A sync that is under way is stopped first.
+
+Where the cluster and the branch both hold objects and have never agreed, push-pull waits (AdoptionRequired) until
+--adopt says whose objects win where both hold one and differ. What only one side holds is carried to the other,
+and nothing is deleted.
 
 Examples:
   starter set-strategy primary push
-  starter set-strategy standby none`,
-		Flags:        outputFlags(),
+  starter set-strategy standby none
+  starter set-strategy edge push-pull --adopt git`,
+		Flags:        append([]cli.Flag{adoptFlag()}, outputFlags()...),
 		BashComplete: completing(completeStrategy),
 		Action: func(c *cli.Context) error {
 			cluster, err := clusterName(c)
@@ -28,10 +33,12 @@ Examples:
 				return err
 			}
 			if c.NArg() != 2 {
-				return misuse("set-strategy takes a cluster and a strategy: starter set-strategy %s none|push|pull", cluster)
+				return misuse("set-strategy takes a cluster and a strategy: starter set-strategy %s none|push|pull|push-pull", cluster)
 			}
-			strategy, err := workflows.ParseStrategy(c.Args().Get(1))
-			if err != nil {
+			wanted := workflows.SetStrategy{
+				Strategy: workflows.Strategy(c.Args().Get(1)), Adopt: workflows.AdoptPolicy(c.String("adopt")),
+			}
+			if err := wanted.Validate(); err != nil {
 				return asMisuse(err)
 			}
 			output, err := formatOf(c)
@@ -40,9 +47,21 @@ Examples:
 			}
 			return change{
 				cluster: cluster, output: output,
-				message: workflows.SetStrategyMessage, args: []any{workflows.SetStrategy{Strategy: strategy}},
-				done: func(s workflows.Status) string { return fmt.Sprintf("the strategy is %s", s.Strategy) },
+				message: workflows.SetStrategyMessage, args: []any{wanted},
+				done: saying("the strategy is " + strategyWords(wanted)),
 			}.carryOut(c.Context, t)
 		},
 	}
+}
+
+func adoptFlag() cli.Flag {
+	return &cli.StringFlag{Name: "adopt", Usage: "`SIDE` that wins, git or cluster, where push-pull finds objects on both sides and they have never agreed"}
+}
+
+// strategyWords names a strategy, with what was adopted.
+func strategyWords(s workflows.SetStrategy) string {
+	if s.Adopt == "" {
+		return string(s.Strategy)
+	}
+	return fmt.Sprintf("%s, adopting %s", s.Strategy, s.Adopt)
 }

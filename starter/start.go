@@ -74,11 +74,9 @@ func details(c workflows.Config) string {
 // update changes a running enrolment where the command line asks for something else than there is.
 func (e *enrolling) update(ctx context.Context) (changed []string, err error) {
 	var wanted []message
-	if e.flags.given["strategy"] && e.now.Strategy != e.config.Strategy {
-		wanted = append(wanted, message{
-			workflows.SetStrategyMessage, workflows.SetStrategy{Strategy: e.config.Strategy},
-			"the strategy is " + string(e.config.Strategy),
-		})
+	strategy := workflows.SetStrategy{Strategy: e.config.Strategy, Adopt: e.config.Adopt}
+	if e.flags.given["strategy"] && e.now.Strategy != strategy.Strategy || strategy.Adopt != "" && e.now.Adopt != strategy.Adopt {
+		wanted = append(wanted, message{workflows.SetStrategyMessage, strategy, "the strategy is " + strategyWords(strategy)})
 	}
 	if e.flags.given["ignore-namespace"] && !sameSet(e.now.IgnoredNamespaces, e.config.IgnoredNamespaces) {
 		wanted = append(wanted, message{

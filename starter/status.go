@@ -89,10 +89,11 @@ const noWorker = "NoWorker"
 
 // recorded is a status made of what Temporal has on record.
 func recorded(e enrolment, config workflows.Config, why error) workflows.Status {
+	config.Strategy = e.strategy
 	return workflows.Status{
 		Cluster: e.cluster, Strategy: e.strategy, State: e.state, Reason: noWorker, Message: why.Error(),
 		Repository: config.Repository, Branch: config.Branch, Path: config.Path,
 		IgnoredNamespaces: slices.Clone(config.IgnoredNamespaces), Revision: e.revision,
 		Failed: []workflows.Failure{}, Conflicts: []workflows.Failure{}, Kept: []workflows.Failure{}, Recent: []workflows.Record{},
-	}
+	}.With(config)
 }

@@ -36,6 +36,9 @@ func (t *terminal) statusTable(s workflows.Status) string {
 			[]string{"Objects", strconv.Itoa(s.Objects)},
 			[]string{"Ignored", orDash(strings.Join(s.IgnoredNamespaces, ", "))})
 	}
+	if s.OnConflict != "" {
+		facts = append(facts, []string{"On conflict", conflictWords(s)})
+	}
 	if s.BranchEvent != nil {
 		facts = append(facts, []string{"Branch event", s.BranchEvent.String() + ", " + when(&s.BranchEvent.Time)})
 	}
@@ -64,6 +67,18 @@ func (t *terminal) statusTable(s workflows.Status) string {
 	t.failures(&page, "Left in the cluster though not in Git", s.KeptCount, s.Kept)
 	t.recent(&page, s.Recent)
 	return page.String()
+}
+
+// conflictWords says how push-pull decides.
+func conflictWords(s workflows.Status) string {
+	words := string(s.OnConflict) + " wins"
+	if s.OnConflict == workflows.ConflictHold {
+		words = "held until a person makes both sides agree"
+	}
+	if s.Adopt != "" {
+		words += "; adopted at first: " + string(s.Adopt)
+	}
+	return words
 }
 
 // shownDeletions is how many of the waiting deletions are named.

@@ -61,7 +61,7 @@ func syncSoon(ctx context.Context, t *terminal, r *registry, cluster string, out
 	}
 	switch {
 	case status.Strategy == workflows.None:
-		return fmt.Errorf("the strategy of cluster %s is none: choose one with `starter set-strategy %[1]s push|pull` first", cluster)
+		return fmt.Errorf("the strategy of cluster %s is none: choose one with `starter set-strategy %[1]s push|pull|push-pull` first", cluster)
 	case status.State == workflows.Paused:
 		return fmt.Errorf("the sync of cluster %s is paused: run `starter resume %[1]s` first", cluster)
 	}
