@@ -28,6 +28,7 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 	"sigs.k8s.io/kustomize/api/krusty"
+	"sigs.k8s.io/kustomize/api/resmap"
 	"sigs.k8s.io/kustomize/kyaml/filesys"
 
 	"github.com/active-cluster-sync/active-cluster-sync/internal/stacktest"
@@ -36,17 +37,23 @@ import (
 
 // No kubelet runs the Deployment here: the worker is a process that uses the token of its service account.
 
-// install applies an overlay and returns the kubeconfig of its service account. What it made goes with the
-// test, but for the namespace.
-func install(t *testing.T, overlay string, on *cluster) (kubeconfig string) {
+// render is what an overlay says.
+func render(t *testing.T, overlay string) resmap.ResMap {
 	t.Helper()
 	dir := filepath.Join(stacktest.Root(), "deployments", "kubernetes", "overlays", overlay)
 	rendered, err := krusty.MakeKustomizer(krusty.MakeDefaultOptions()).Run(filesys.MakeFsOnDisk(), dir)
 	require.NoError(t, err)
+	return rendered
+}
+
+// install applies an overlay and returns the kubeconfig of its service account. What it made goes with the
+// test, but for the namespace.
+func install(t *testing.T, overlay string, on *cluster) (kubeconfig string) {
+	t.Helper()
 	groups, err := restmapper.GetAPIGroupResources(on.typed.Discovery())
 	require.NoError(t, err)
 	mapper := restmapper.NewDiscoveryRESTMapper(groups)
-	for _, resource := range rendered.Resources() {
+	for _, resource := range render(t, overlay).Resources() {
 		fields, err := resource.Map()
 		require.NoError(t, err)
 		obj := &unstructured.Unstructured{Object: fields}
@@ -134,6 +141,18 @@ func TestTheRightsOfThePushOverlayAreEnoughAndNoMore(t *testing.T) {
 	}
 	require.False(t, may(t, kubeconfig, primary, "create", schema.GroupResource{Resource: "pods"}, "exec"))
 	require.False(t, may(t, kubeconfig, primary, "impersonate", schema.GroupResource{Resource: "users"}, ""))
+}
+
+// Push-pull does what push and pull do, and each of these has a test of its own.
+func TestThePushPullOverlayGrantsWhatThePullOverlayDoes(t *testing.T) {
+	pull, err := render(t, "pull").AsYaml()
+	require.NoError(t, err)
+	both, err := render(t, "push-pull").AsYaml()
+	require.NoError(t, err)
+	require.Equal(t, string(pull), string(both))
+	for _, role := range []string{"name: active-cluster-sync-read\n", "name: active-cluster-sync-write\n"} {
+		require.Contains(t, string(both), role)
+	}
 }
 
 func TestTheRightsOfThePullOverlayAreEnough(t *testing.T) {
