@@ -142,7 +142,7 @@ type Config struct {
 	// OnConflict says whose edit wins under push-pull; see Conflicts for what empty means.
 	OnConflict ConflictPolicy `json:"onConflict,omitempty"`
 	// Adopt lets push-pull begin where both sides hold objects already; empty: nobody has said so. It holds for the
-	// strategy that it was given with, until the next one is set.
+	// strategy that it was given with, until the next one is set or, after a first agreement, other objects take part.
 	Adopt AdoptPolicy `json:"adopt,omitempty"`
 }
 

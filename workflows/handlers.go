@@ -181,6 +181,9 @@ func (s *clusterSync) setStrategy(m SetStrategy) {
 
 func (s *clusterSync) setIgnoredNamespaces(m SetIgnoredNamespaces) {
 	s.state.Config.IgnoredNamespaces = m.Namespaces
+	if s.state.Settled.Revision != "" {
+		s.state.Config.Adopt = "" // it was about what took part then
+	}
 	s.startAfresh()
 }
 

@@ -74,3 +74,18 @@ func TestStatusSaysHowConflictsAreDecidedUnderPushPullOnly(t *testing.T) {
 		h.run(workflows.State{Config: c, Paused: true}, 2*time.Second)
 	}
 }
+
+// With other namespaces the base is lost, and the word was not about what takes part now. Before a first agreement it
+// still is what the sync waits for.
+func TestOtherNamespacesEndAnAdoptionOnceBothSidesHaveAgreed(t *testing.T) {
+	for revision, want := range map[string]workflows.AdoptPolicy{"": workflows.AdoptGit, "r1": ""} {
+		c := config(workflows.PushPull)
+		c.Adopt = workflows.AdoptGit
+		h := newHarness(t, &sides{})
+		h.at(time.Second, func() {
+			h.SignalWorkflow(workflows.SetIgnoredNamespacesMessage, workflows.SetIgnoredNamespaces{Namespaces: []string{"scratch"}})
+		})
+		h.at(2*time.Second, func() { require.Equal(t, want, h.status().Adopt) })
+		h.run(workflows.State{Config: c, Paused: true, Settled: workflows.Settled{Revision: revision}}, 3*time.Second)
+	}
+}
