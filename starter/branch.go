@@ -137,7 +137,7 @@ func (e *enrolling) checkMarker(ctx context.Context, content []byte) (string, er
 // checkNames makes sure that the cluster isn't synced with its place under another name already.
 func (e *enrolling) checkNames(ctx context.Context, marker manifest.Marker) error {
 	name, ok := marker.Name(e.config.ClusterUID)
-	if !ok || name == e.config.Cluster || workflows.ValidateCluster(name) != nil {
+	if another := ok && name != e.config.Cluster && workflows.ValidateCluster(name) == nil; !another {
 		return nil
 	}
 	other, err := e.registry.find(ctx, name)
