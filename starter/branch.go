@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -168,15 +169,37 @@ func (e *enrolling) checkPushPull(ctx context.Context, r *repo.Repository, tip p
 	if err := e.checkNames(ctx, place.Before); err != nil {
 		return "", err
 	}
-	found := e.config.Branch + " " + map[terms.Beginning]string{
-		terms.Fills:   "is empty, the first sync stores the cluster there",
-		terms.Resumes: "goes on from what this cluster has agreed with before",
-		terms.Joins:   "holds objects already: what only one side holds is carried to the other, and where both hold an object and differ, " + winner(e.config.Adopt) + " wins",
-	}[place.Beginning]
+	found := e.config.Branch + e.begins(place.Beginning)
 	if others := place.Marker.Others(e.config.ClusterUID); len(others) > 0 {
 		found += "; shared with " + terms.Names(others)
 	}
 	return found, nil
+}
+
+// begins says what the first sync with push-pull does.
+func (e *enrolling) begins(beginning terms.Beginning) string {
+	carried := ": what only one side holds is carried to the other, and where both hold an object and differ, " + e.decides()
+	switch {
+	case beginning == terms.Fills:
+		return " is empty, the first sync stores the cluster there"
+	case beginning == terms.Joins:
+		return " holds objects already" + carried
+	case e.base().IsZero(): // of what was agreed on, an earlier enrolment knew
+		return " holds what this cluster has stored before" + carried
+	}
+	return " goes on from what both sides have agreed on"
+}
+
+// decides says what becomes of objects that differ when there is nothing to compare them with.
+func (e *enrolling) decides() string {
+	switch cmp.Or(workflows.ConflictPolicy(e.config.Adopt), e.config.Conflicts()) {
+	case workflows.ConflictCluster:
+		return "the cluster wins"
+	case workflows.ConflictHold:
+		return "it waits for a person"
+	case workflows.ConflictGit:
+	}
+	return "Git wins"
 }
 
 // base is the revision that a running enrolment and the branch agreed on. It counts for nothing under another
@@ -186,14 +209,6 @@ func (e *enrolling) base() plumbing.Hash {
 		return plumbing.ZeroHash
 	}
 	return plumbing.NewHash(e.now.Revision)
-}
-
-// winner names a side.
-func winner(adopt workflows.AdoptPolicy) string {
-	if adopt == workflows.AdoptGit {
-		return "Git"
-	}
-	return "the cluster"
 }
 
 func (e *enrolling) place() string {

@@ -57,9 +57,9 @@ func TestEnrollSaysHowPushPullBegins(t *testing.T) {
 		"mesh": {files: map[string]string{".cluster-sync.yaml": "layout: 1\nmembers: [{cluster: berlin, uid: 7d1c}]\n"}, flags: []string{"--adopt", "git"},
 			says: `main holds objects already: what only one side holds is carried to the other, and where both hold an object and differ, Git wins; shared with "berlin"`},
 		"own push": {files: map[string]string{".cluster-sync.yaml": "layout: 1\ncluster: CLUSTER\nuid: UID\n", "a.yaml": "a: 1\n"},
-			says: "main goes on from what this cluster has agreed with before"},
+			says: "main holds what this cluster has stored before: what only one side holds is carried to the other, and where both hold an object and differ, it waits for a person"},
 		"member": {files: map[string]string{".cluster-sync.yaml": "layout: 1\nmembers: [{cluster: berlin, uid: 7d1c}, {cluster: CLUSTER, uid: UID}]\n", "a.yaml": "a: 1\n"},
-			says: `main goes on from what this cluster has agreed with before; shared with "berlin"`},
+			says: `main holds what this cluster has stored before: what only one side holds is carried to the other, and where both hold an object and differ, it waits for a person; shared with "berlin"`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
@@ -160,7 +160,7 @@ func TestPushPullAfterPullNeedsNoAdoption(t *testing.T) {
 
 	a := w.enroll("--strategy", "push-pull")
 	require.Equal(t, done, a.code)
-	require.Contains(t, a.err, "✓ branch: main goes on from what this cluster has agreed with before")
+	require.Contains(t, a.err, "✓ branch: main goes on from what both sides have agreed on")
 	require.Equal(t, workflows.PushPull, w.status().Strategy)
 }
 
