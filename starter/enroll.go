@@ -61,7 +61,7 @@ beside the Git credentials. A standby needs the same identity, or to be a recipi
 			&cli.StringSliceFlag{Name: "ignore-name", Usage: "`PATTERN` of names of objects that do not take part, like tmp-* or configmaps/tmp-*; may be repeated"},
 			&cli.StringFlag{Name: "selector", Usage: "`LABELS` that objects must have to take part, as for kubectl --selector"},
 			&cli.StringSliceFlag{Name: "ignore-field", Usage: "`RESOURCE:POINTER` of a field that does not take part, like deployments.apps:/spec/replicas; may be repeated"},
-			&cli.StringFlag{Name: "prune", Usage: "what pull deletes, a `POLICY`: tracked (what Git held and holds no longer), mirror (everything that Git does not hold) or off", Value: string(workflows.DefaultPrune)},
+			&cli.StringFlag{Name: "prune", Usage: "what pull and push-pull delete in the cluster, a `POLICY`: tracked (what Git held and holds no longer), mirror (everything that Git does not hold; under push-pull the same as tracked) or off", Value: string(workflows.DefaultPrune)},
 			&cli.BoolFlag{Name: "recreate-immutable", Usage: "let pull delete and create again what can't be changed in place, for kinds that lose nothing by it"},
 			&cli.StringFlag{Name: "lock", Usage: "`on` or off: whether pull has the API server refuse people's edits of synced objects", Value: string(workflows.DefaultLock)},
 			&cli.StringFlag{Name: "on-conflict", Usage: "whose edit wins under push-pull where both sides changed the same field, a `POLICY`: git, cluster or hold (neither, until a person makes them agree)", Value: string(workflows.DefaultConflict)},
