@@ -95,6 +95,28 @@ func BenchmarkPushOneFile(b *testing.B) {
 	}
 }
 
+func BenchmarkEditOneFile(b *testing.B) {
+	for _, n := range sizes() {
+		b.Run(fmt.Sprint(n), func(b *testing.B) {
+			o := newOrigin(b)
+			r := o.open(in(b.TempDir()))
+			pushed, err := r.Push(b.Context(), many(n, "1").push(plumbing.ZeroHash))
+			require.NoError(b, err)
+			cpu := newMeter(b)
+			for i := 0; b.Loop(); i++ {
+				path := fmt.Sprintf("namespaces/ns-%03d/configmaps/cm-%05d.yaml", i%n/50, i%n)
+				pushed, err = r.Edit(b.Context(), repo.Edit{
+					Parent: pushed.Revision,
+					Files:  map[string][]byte{path: []byte(fmt.Sprintln("changed:", i))},
+				})
+				require.NoError(b, err)
+				require.Len(b, pushed.Changes, 1)
+			}
+			cpu.report()
+		})
+	}
+}
+
 func BenchmarkFirstFetch(b *testing.B) {
 	for _, n := range sizes() {
 		b.Run(fmt.Sprint(n), func(b *testing.B) {

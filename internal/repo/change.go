@@ -14,8 +14,10 @@ import (
 
 // change is what a push has to bring to the remote.
 type change struct {
-	root    plumbing.Hash
+	parent  plumbing.Hash
+	root    plumbing.Hash // of the tree that it leads to
 	changes []tree.Change
+	commits []*plumbing.MemoryObject // each is the parent of the next one, and the first has parent
 	trees   []*plumbing.MemoryObject
 	blobs   map[plumbing.Hash][]byte // content of new files; nil where it isn't at hand
 	order   []plumbing.Hash          // of the blobs, by path
@@ -24,28 +26,23 @@ type change struct {
 
 // plan compares what shall be with what is. It returns nil when they are the same.
 func (s *store) plan(p Push, path []string) (*change, error) {
-	root, err := s.directory(p.Parent, nil)
-	if err != nil {
-		return nil, err
-	}
-	dir, err := s.directory(p.Parent, path)
-	if err != nil {
-		return nil, err
-	}
-	m := &merge{read: s.entries, keep: p.Keep, inert: s.inert}
+	m := &merge{draft: draft{read: s.entries}, keep: p.Keep, inert: s.inert}
 	if m.keep == nil {
 		m.keep = func(string) bool { return false }
 	}
-	dir, err = m.run(level{is: dir, desired: p.Desired, extra: extraTree(p.Files)})
-	if err != nil {
+	is, shall, err := s.redraw(p.Parent, path, &m.draft, func(dir plumbing.Hash) (plumbing.Hash, error) {
+		return m.run(level{is: dir, desired: p.Desired, extra: extraTree(p.Files)})
+	})
+	if err != nil || shall == is {
 		return nil, err
 	}
-	to, err := m.place(root, path, dir)
-	if err != nil || to == root || root.IsZero() && to == tree.Empty {
-		return nil, err
-	}
-	c := &change{root: to, changes: m.changes, trees: m.trees, blobs: map[plumbing.Hash][]byte{}}
-	return c, c.collect(m.files, p.Files, s)
+	c := newChange(p.Parent)
+	c.root, c.changes = shall, m.changes
+	return c, c.collect(&m.draft, p.Files, s)
+}
+
+func newChange(parent plumbing.Hash) *change {
+	return &change{parent: parent, blobs: map[plumbing.Hash][]byte{}}
 }
 
 func extraTree(files map[string][]byte) tree.Tree {
@@ -56,10 +53,11 @@ func extraTree(files map[string][]byte) tree.Tree {
 	})
 }
 
-// collect finds the content of new files where it is at hand. What the store has is read now, because
-// the store may be another one by the time that it is sent.
-func (c *change) collect(files []tree.Change, given map[string][]byte, s *store) error {
-	for _, f := range files {
+// collect takes over what is new in a draft, with the content of files where it is at hand. What the store
+// has is read now, because the store may be another one by the time that it is sent.
+func (c *change) collect(d *draft, given map[string][]byte, s *store) error {
+	c.trees = append(c.trees, d.trees...)
+	for _, f := range d.files {
 		if _, known := c.blobs[f.To]; known {
 			continue
 		}
@@ -90,27 +88,38 @@ func atHand(data []byte) []byte {
 	return data
 }
 
-// commit makes the commit object.
-func (c *change) commit(p Push) (*plumbing.MemoryObject, error) {
-	author := p.Author
-	if author == (Author{}) {
-		author = DefaultAuthor
+// commit makes a commit on top of the parent, or of the commit that was made before.
+func (c *change) commit(root plumbing.Hash, message string, by Author, when time.Time) error {
+	if by == (Author{}) {
+		by = DefaultAuthor
 	}
-	when := p.When
 	if when.IsZero() {
 		when = time.Now()
 	}
-	by := object.Signature{Name: plain(author.Name), Email: plain(author.Email), When: when}
-	commit := object.Commit{Author: by, Committer: by, TreeHash: c.root, Message: "sync\n"}
-	if p.Message != nil {
-		text := strings.ReplaceAll(p.Message(slices.Clone(c.changes)), "\x00", "")
-		commit.Message = strings.TrimSpace(text) + "\n"
+	if message = strings.TrimSpace(strings.ReplaceAll(message, "\x00", "")); message == "" {
+		message = "sync"
 	}
-	if !p.Parent.IsZero() {
-		commit.ParentHashes = []plumbing.Hash{p.Parent}
+	who := object.Signature{Name: plain(by.Name), Email: plain(by.Email), When: when}
+	commit := object.Commit{Author: who, Committer: who, TreeHash: root, Message: message + "\n"}
+	if parent := c.tip(); !parent.IsZero() {
+		commit.ParentHashes = []plumbing.Hash{parent}
+	}
+	if root == tree.Empty { // no draft makes it
+		empty := &plumbing.MemoryObject{}
+		empty.SetType(plumbing.TreeObject)
+		c.trees = append(c.trees, empty)
 	}
 	o := &plumbing.MemoryObject{}
-	return o, commit.Encode(o)
+	c.commits = append(c.commits, o)
+	return commit.Encode(o)
+}
+
+// tip is where the branch is to be in the end.
+func (c *change) tip() plumbing.Hash {
+	if len(c.commits) == 0 {
+		return c.parent
+	}
+	return c.commits[len(c.commits)-1].Hash()
 }
 
 // plain takes out what would end a field of a commit's header.
@@ -119,8 +128,8 @@ func plain(name string) string {
 }
 
 // objects are all that goes into the pack: only what is new.
-func (c *change) objects(commit *plumbing.MemoryObject) ([]packed, error) {
-	objects := make([]packed, 0, 2+len(c.trees)+len(c.order))
+func (c *change) objects() ([]packed, error) {
+	objects := make([]packed, 0, len(c.commits)+len(c.trees)+len(c.order))
 	seen := make(map[plumbing.Hash]bool, cap(objects))
 	add := func(h plumbing.Hash, kind plumbing.ObjectType, data []byte) {
 		if !seen[h] {
@@ -128,15 +137,12 @@ func (c *change) objects(commit *plumbing.MemoryObject) ([]packed, error) {
 			objects = append(objects, packed{h, kind, data})
 		}
 	}
-	for _, o := range append([]*plumbing.MemoryObject{commit}, c.trees...) {
+	for _, o := range slices.Concat(c.commits, c.trees) {
 		data, err := contentOf(o)
 		if err != nil {
 			return nil, err
 		}
 		add(o.Hash(), o.Type(), data)
-	}
-	if c.root == tree.Empty {
-		add(tree.Empty, plumbing.TreeObject, []byte{})
 	}
 	for _, h := range c.order {
 		add(h, plumbing.BlobObject, c.blobs[h])

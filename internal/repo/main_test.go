@@ -1,6 +1,7 @@
 package repo_test
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"encoding/hex"
@@ -204,6 +205,19 @@ func (f *front) spoil(fault func(http.ResponseWriter, *http.Request) bool) {
 	f.fault = fault
 }
 
+// unfiltered hides from the client that the server can leave out files.
+func (f *front) unfiltered(w http.ResponseWriter, r *http.Request) bool {
+	if !strings.HasSuffix(r.URL.Path, "info/refs") {
+		return false
+	}
+	whole := httptest.NewRecorder()
+	f.proxy.ServeHTTP(whole, r)
+	w.Header().Set("Content-Type", whole.Header().Get("Content-Type"))
+	w.WriteHeader(whole.Code)
+	_, _ = w.Write(bytes.ReplaceAll(whole.Body.Bytes(), []byte(" filter"), []byte(" hidden"))) // of the same length
+	return true
+}
+
 // counted returns the requests since the last call.
 func (f *front) counted() []string {
 	f.mu.Lock()
@@ -238,6 +252,15 @@ func (m manifests) push(parent plumbing.Hash) repo.Push {
 	return repo.Push{Parent: parent, Desired: m.tree(), Content: m.content}
 }
 
+// files are the content for an edit.
+func (m manifests) files() map[string][]byte {
+	files := map[string][]byte{}
+	for path, content := range m {
+		files[path] = []byte(content)
+	}
+	return files
+}
+
 // push pushes and checks what the remote holds afterwards.
 func (o *origin) push(r *repo.Repository, p repo.Push) repo.Pushed {
 	o.Helper()
@@ -246,6 +269,16 @@ func (o *origin) push(r *repo.Repository, p repo.Push) repo.Pushed {
 	require.Equal(o, o.server("rev-parse", "main"), pushed.Revision.String())
 	o.sound()
 	return pushed
+}
+
+// edit edits and checks what the remote holds afterwards.
+func (o *origin) edit(r *repo.Repository, e repo.Edit) repo.Pushed {
+	o.Helper()
+	edited, err := r.Edit(o.Context(), e)
+	require.NoError(o, err)
+	require.Equal(o, o.server("rev-parse", "main"), edited.Revision.String())
+	o.sound()
+	return edited
 }
 
 // paths are what a list of changes is about.

@@ -16,16 +16,11 @@ import (
 // and all else as it is. Only directories that differ are looked into and only those that change are made
 // anew.
 type merge struct {
-	// read returns the entries of a directory that is there; nothing for the zero hash.
-	read func(dir plumbing.Hash) ([]object.TreeEntry, error)
+	draft
 	// keep tells the manifests that stay although they aren't desired.
 	keep func(path string) bool
 	// inert remembers directories that hold nothing to take away, from one merge to the next.
 	inert map[plumbing.Hash]bool
-
-	changes []tree.Change            // what happens to manifests
-	files   []tree.Change            // files with new content, manifests or not
-	trees   []*plumbing.MemoryObject // new directories
 }
 
 // level is a directory as it is and as it shall be.
@@ -193,19 +188,6 @@ func (m *merge) added(l level, there map[string]bool) ([]object.TreeEntry, error
 	return added, nil
 }
 
-// write makes a directory.
-func (m *merge) write(entries []object.TreeEntry) (plumbing.Hash, error) {
-	if len(entries) == 0 {
-		return tree.Empty, nil
-	}
-	o := &plumbing.MemoryObject{}
-	if err := (&object.Tree{Entries: entries}).Encode(o); err != nil {
-		return plumbing.ZeroHash, err
-	}
-	m.trees = append(m.trees, o)
-	return o.Hash(), nil
-}
-
 // holdsManifests tells whether there is a manifest in a directory or below it, where below is known.
 func (m *merge) holdsManifests(entries []object.TreeEntry) bool {
 	return slices.ContainsFunc(entries, func(e object.TreeEntry) bool {
@@ -235,39 +217,4 @@ func (l level) below(e object.TreeEntry) level {
 		extra:   l.extra.Sub(e.Name),
 		hidden:  l.hidden || isHidden(e.Name),
 	}
-}
-
-// place puts a directory at its path below the root, and returns the root as it shall be.
-func (m *merge) place(root plumbing.Hash, path []string, dir plumbing.Hash) (plumbing.Hash, error) {
-	if len(path) == 0 {
-		return dir, nil
-	}
-	is, err := m.read(root)
-	if err != nil {
-		return plumbing.ZeroHash, err
-	}
-	shall := slices.Clone(is)
-	at := slices.IndexFunc(is, func(e object.TreeEntry) bool { return e.Name == path[0] })
-	below := plumbing.ZeroHash
-	if at >= 0 {
-		below = is[at].Hash
-	}
-	below, err = m.place(below, path[1:], dir)
-	switch {
-	case err != nil:
-		return plumbing.ZeroHash, err
-	case below == tree.Empty || below.IsZero():
-		if at < 0 {
-			return root, nil
-		}
-		shall = slices.Delete(shall, at, at+1)
-	case at >= 0 && is[at].Hash == below:
-		return root, nil
-	case at >= 0:
-		shall[at].Hash = below
-	default:
-		shall = append(shall, object.TreeEntry{Name: path[0], Mode: filemode.Dir, Hash: below})
-		sort.Sort(object.TreeEntrySorter(shall))
-	}
-	return m.write(shall)
 }

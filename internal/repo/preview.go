@@ -21,11 +21,11 @@ func (r *Repository) Preview(ctx context.Context, p Push) ([]tree.Change, error)
 		return nil, err
 	}
 	defer end()
-	change, err := r.plan(ctx, p)
-	if err != nil || change == nil {
+	c, err := r.plan(ctx, p.Parent, func(s *store) (*change, error) { return s.plan(p, r.path) })
+	if err != nil || c == nil {
 		return nil, err
 	}
-	return change.changes, nil
+	return c.changes, nil
 }
 
 // What Find fails with, beside errors of the remote.

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/go-git/go-git/v5/plumbing"
@@ -20,8 +21,8 @@ type Push struct {
 	// except where a desired one needs the place.
 	Desired tree.Tree
 	// Content returns the content of manifests by path. It is asked for some thousands at a time, and only
-	// for those that neither Parent has at the same path nor the cache holds. It must not call Fetch,
-	// Descends or Push.
+	// for those that neither Parent has at the same path nor the cache holds. It must not call what
+	// fetches or pushes.
 	Content func(ctx context.Context, missing []tree.Change) (map[string][]byte, error)
 	// Keep tells the manifests of Parent that stay although Desired lacks them. Nil: none.
 	Keep func(path string) bool
@@ -62,59 +63,66 @@ func (r *Repository) Push(ctx context.Context, p Push) (Pushed, error) {
 		return Pushed{}, err
 	}
 	defer end()
-	change, err := r.plan(ctx, p)
-	if err != nil || change == nil {
+	c, err := r.plan(ctx, p.Parent, func(s *store) (*change, error) { return s.plan(p, r.path) })
+	if err != nil || c == nil {
 		return Pushed{Revision: p.Parent}, err
 	}
+	message := ""
+	if p.Message != nil {
+		message = p.Message(slices.Clone(c.changes))
+	}
+	if err := c.commit(c.root, message, p.Author, p.When); err != nil {
+		return Pushed{}, err
+	}
+	return r.deliver(ctx, c, c.contents(ctx, p.Content))
+}
+
+// plan works out what has to change from a parent on; nil when nothing has to.
+func (r *Repository) plan(ctx context.Context, parent plumbing.Hash, plan func(*store) (*change, error)) (*change, error) {
+	if err := r.fetch(ctx, parent); err != nil {
+		return nil, err
+	}
+	var c *change
+	step := func(s *store) (err error) { c, err = plan(s); return err }
+	err := r.with(step)
+	if err != nil && r.damaged() {
+		if err := r.fetch(ctx, parent); err != nil {
+			return nil, err
+		}
+		err = r.with(step)
+	}
+	return c, err
+}
+
+// deliver sends what is new and moves the branch to the last of the commits.
+func (r *Repository) deliver(ctx context.Context, c *change, rest *contents) (Pushed, error) {
 	x, err := r.remote.exchange(ctx)
 	if err != nil {
 		return Pushed{}, err
 	}
 	defer x.end()
 	// Before anything expensive: may we, and is the branch still there?
-	session, err := x.receive(r.branch, p.Parent)
+	session, err := x.receive(r.branch, c.parent)
 	if err != nil {
 		return Pushed{}, err
 	}
-	commit, err := change.commit(p)
+	objects, err := c.objects()
 	if err != nil {
 		return Pushed{}, err
 	}
-	objects, err := change.objects(commit)
-	if err != nil {
-		return Pushed{}, err
-	}
-	pack, err := r.spoolPack(objects, change.contents(ctx, p.Content))
+	pack, err := r.spoolPack(objects, rest)
 	if err != nil {
 		return Pushed{}, err
 	}
 	defer pack.drop()
-	if err := session.send(pack, commit.Hash()); err != nil {
-		if err := r.outcome(ctx, p.Parent, commit.Hash(), err); err != nil {
+	tip := c.tip()
+	if err := session.send(pack, tip); err != nil {
+		if err := r.outcome(ctx, c.parent, tip, err); err != nil {
 			return Pushed{}, err
 		}
 	}
-	r.adopt(ctx, pack, commit.Hash(), p.Parent)
-	return Pushed{commit.Hash(), change.changes}, nil
-}
-
-// plan works out what has to change; nil when nothing has to.
-func (r *Repository) plan(ctx context.Context, p Push) (*change, error) {
-	if !p.Parent.IsZero() {
-		if err := r.fetch(ctx, p.Parent); err != nil {
-			return nil, err
-		}
-	}
-	var c *change
-	plan := func(s *store) (err error) { c, err = s.plan(p, r.path); return err }
-	err := r.with(plan)
-	if err != nil && r.damaged() {
-		if err := r.fetch(ctx, p.Parent); err != nil {
-			return nil, err
-		}
-		err = r.with(plan)
-	}
-	return c, err
+	r.adopt(ctx, pack, tip, c.parent)
+	return Pushed{tip, c.changes}, nil
 }
 
 // spoolPack writes the objects of a push to a file. They are sent from it and then put into the store.

@@ -43,17 +43,17 @@ const (
 )
 
 // Repository is one branch of a remote with a local cache of its objects. Its methods may be called from
-// several goroutines: Tip never waits for another call; Fetch, Descends and Push are done one after the
-// other; the reading methods wait for each other and while one of those three adds to the cache, but not
-// for its requests.
+// several goroutines: Tip never waits for another call; those that fetch or push (Fetch, Descends, LastChanges,
+// Find, Push, Edit and Preview) are done one after the other; the reading methods wait for each other and while
+// one of those adds to the cache, but not for its requests.
 type Repository struct {
 	remote *remote
 	origin origin
 	branch plumbing.ReferenceName
 	path   []string
 
-	// turn is held by Fetch, Descends and Push for their whole time. It is a channel so that waiting
-	// for it ends with the context.
+	// turn is held by what fetches or pushes for its whole time. It is a channel so that waiting for it ends
+	// with the context.
 	turn chan struct{}
 	// mu guards store, which is not safe for concurrent use. Who replaces it has the turn as well.
 	mu    sync.Mutex
