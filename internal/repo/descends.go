@@ -3,18 +3,11 @@ package repo
 import (
 	"context"
 	"errors"
-	"fmt"
 
 	"github.com/go-git/go-git/v5/plumbing"
-	"github.com/go-git/go-git/v5/plumbing/format/packfile"
 	"github.com/go-git/go-git/v5/plumbing/object"
-	"github.com/go-git/go-git/v5/plumbing/protocol/packp"
 	"github.com/go-git/go-git/v5/plumbing/storer"
-	"github.com/go-git/go-git/v5/storage/memory"
 )
-
-// maxHistory bounds the objects that are fetched to find out about a history.
-const maxHistory = 200_000
 
 // Descends tells whether a revision has another one in its history, or is that one. Where the local
 // history doesn't reach far enough, one fetch gets the commits that the revision has beyond the ancestor,
@@ -42,7 +35,7 @@ func (r *Repository) Descends(ctx context.Context, revision, ancestor plumbing.H
 	if found || whole {
 		return found, nil
 	}
-	commits, err := r.fetchHistory(ctx, revision, ancestor)
+	commits, err := r.fetchHistory(ctx, excerpt{revision: revision, ancestor: ancestor, limit: maxHistory})
 	if errors.Is(err, errUnrelated) {
 		return false, nil
 	}
@@ -77,42 +70,36 @@ func history(commits storer.EncodedObjectStorer, revision, ancestor plumbing.Has
 	return false, whole
 }
 
-// fetchHistory gets the commits that a revision has and an ancestor doesn't; all where that is zero. They
-// don't go into the store, where a commit stands for all that belongs to it.
-func (r *Repository) fetchHistory(ctx context.Context, revision, ancestor plumbing.Hash) (*memory.Storage, error) {
-	x, err := r.remote.exchange(ctx)
-	if err != nil {
-		return nil, err
+// maxRelated bounds the commits among which descendants are looked for.
+const maxRelated = 10 * maxLookedThrough
+
+// descendants are the commits from an ancestor on, without itself, to a revision, in what there is of its
+// history. Everything descends from the zero hash.
+func descendants(commits storer.EncodedObjectStorer, revision, ancestor plumbing.Hash) map[plumbing.Hash]bool {
+	children := map[plumbing.Hash][]plumbing.Hash{}
+	seen := map[plumbing.Hash]bool{revision: true}
+	for queue := []plumbing.Hash{revision}; len(queue) > 0 && len(seen) < maxRelated; queue = queue[1:] {
+		c, err := object.GetCommit(commits, queue[0])
+		if err != nil {
+			continue
+		}
+		for _, parent := range c.ParentHashes {
+			children[parent] = append(children[parent], queue[0])
+			if !seen[parent] {
+				seen[parent] = true
+				queue = append(queue, parent)
+			}
+		}
 	}
-	defer x.end()
-	s, refs, err := x.upload()
-	if err != nil {
-		return nil, err
+	if ancestor.IsZero() {
+		return seen
 	}
-	req := packp.NewUploadPackRequestFromCapabilities(refs.Capabilities)
-	req.Wants = []plumbing.Hash{revision}
-	if !ancestor.IsZero() {
-		req.Haves = []plumbing.Hash{ancestor}
+	found := map[plumbing.Hash]bool{}
+	for queue := children[ancestor]; len(queue) > 0; queue = queue[1:] {
+		if !found[queue[0]] {
+			found[queue[0]] = true
+			queue = append(queue, children[queue[0]]...)
+		}
 	}
-	req.Filter = packp.FilterTreeDepth(0)
-	pack, err := x.openPack(s, req, refs.Capabilities, maxHistory)
-	var refused *packRefusal
-	if errors.As(err, &refused) {
-		return nil, fmt.Errorf("%w: the remote doesn't have revision %s any more", ErrMoved, revision)
-	}
-	if err != nil {
-		return nil, err
-	}
-	if pack.objects > maxHistory {
-		x.abandon()
-		return nil, fmt.Errorf("%w: it would be %d objects", errTooFar, pack.objects)
-	}
-	commits := memory.NewStorage()
-	if pack.objects == 0 {
-		return commits, nil
-	}
-	if err := packfile.UpdateObjectStorage(commits, pack); err != nil {
-		return nil, x.explain(err)
-	}
-	return commits, nil
+	return found
 }

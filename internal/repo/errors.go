@@ -49,6 +49,12 @@ func words(text string, secrets []string) string {
 	for _, secret := range secrets {
 		text = strings.ReplaceAll(text, secret, "***")
 	}
+	return line(text, maxWords)
+}
+
+// line makes a foreign text one line of so many bytes at most, without control characters and user info in
+// URLs.
+func line(text string, limit int) string {
 	text = userInfo.ReplaceAllString(text, "//***@")
 	text = strings.Map(func(c rune) rune {
 		switch {
@@ -60,8 +66,8 @@ func words(text string, secrets []string) string {
 		return c
 	}, text)
 	text = strings.TrimSpace(spaces.ReplaceAllString(text, " "))
-	if len(text) > maxWords {
-		text = strings.ToValidUTF8(text[:maxWords], "") + "…"
+	if len(text) > limit {
+		text = strings.ToValidUTF8(text[:limit], "") + "…"
 	}
 	return text
 }

@@ -16,9 +16,6 @@ import (
 //
 // A later Fetch may drop revisions other than its own and the one before; Fetch them again when needed.
 func (r *Repository) Fetch(ctx context.Context, revision plumbing.Hash) error {
-	if revision.IsZero() {
-		return nil
-	}
 	end, err := r.begin(ctx)
 	if err != nil {
 		return err
@@ -29,6 +26,9 @@ func (r *Repository) Fetch(ctx context.Context, revision plumbing.Hash) error {
 
 // fetch is Fetch for those who have the turn.
 func (r *Repository) fetch(ctx context.Context, revision plumbing.Hash) error {
+	if revision.IsZero() {
+		return nil
+	}
 	last, there, err := r.known(revision)
 	if err != nil || there {
 		return err
@@ -49,6 +49,10 @@ func (r *Repository) known(revision plumbing.Hash) (last plumbing.Hash, there bo
 		}
 		last = s.last()
 		there = s.whole[revision] || s.has(revision) && s.check(revision, last) == nil
+		if there && revision != last {
+			// The next fetch starts from here. That this can't be written down only makes it larger.
+			_ = s.settle(revision)
+		}
 		return nil
 	})
 	if !r.damaged() {

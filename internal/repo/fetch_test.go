@@ -225,8 +225,8 @@ func TestDescends(t *testing.T) {
 		"from nothing":        {plumbing.ZeroHash, line[0], false},
 	}
 	for name, test := range tests {
-		for _, filter := range []string{"true", "false"} {
-			o.server("config", "uploadpack.allowFilter", filter)
+		for _, server := range []fault{nil, front.unfiltered} {
+			front.spoil(server)
 			r := o.open(by(front))
 			got, err := r.Descends(t.Context(), test.revision, test.ancestor)
 			require.NoError(t, err, name)
@@ -234,7 +234,7 @@ func TestDescends(t *testing.T) {
 		}
 	}
 
-	o.server("config", "uploadpack.allowFilter", "true")
+	front.spoil(nil)
 	r := o.open(by(front))
 	require.NoError(t, r.Fetch(t.Context(), line[3]))
 	require.NoError(t, r.Fetch(t.Context(), line[5]))

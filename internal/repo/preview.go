@@ -51,7 +51,7 @@ func (r *Repository) Find(ctx context.Context, tip plumbing.Hash, abbreviation s
 		return plumbing.ZeroHash, err
 	}
 	defer end()
-	commits, err := r.fetchHistory(ctx, tip, plumbing.ZeroHash)
+	commits, err := r.fetchHistory(ctx, excerpt{revision: tip, limit: maxHistory})
 	if errors.Is(err, errTooFar) {
 		return plumbing.ZeroHash, fmt.Errorf("%w, as far as it is looked through: give the whole hash", ErrNoRevision)
 	}

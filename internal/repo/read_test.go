@@ -164,14 +164,17 @@ func TestOccupied(t *testing.T) {
 
 func TestHugeFilesAreLeftOut(t *testing.T) {
 	t.Parallel()
-	for _, filter := range []string{"true", "false"} {
+	for _, filtered := range []bool{true, false} {
 		o := newOrigin(t)
 		tip := o.commit(map[string]string{
 			"huge.yaml": strings.Repeat("x", repo.MaxFileSize),
 			"big.yaml":  strings.Repeat("x", repo.MaxFileSize-1),
 		})
-		o.server("config", "uploadpack.allowFilter", filter)
-		r := o.open()
+		front := o.front()
+		if !filtered {
+			front.spoil(front.unfiltered)
+		}
+		r := o.open(by(front))
 		require.NoError(t, r.Fetch(t.Context(), tip))
 		files, err := r.Files(tip)
 		require.NoError(t, err)
@@ -196,4 +199,43 @@ func TestHugeFilesAreLeftOut(t *testing.T) {
 		o.push(r, repo.Push{Parent: tip, Desired: desired, Content: manifests{"new.yaml": "1\n"}.content})
 		require.Equal(t, []string{"big.yaml", "huge.yaml", "new.yaml"}, o.files())
 	}
+}
+
+// The two sides of a comparison are read in turns: the last agreed revision may be much older than the tip, and
+// may have had to make room.
+func TestTwoRevisionsAreReadInTurns(t *testing.T) {
+	t.Parallel()
+	o := newOrigin(t)
+	base := o.commit(many(2000, "1"))
+	o.commit(map[string]string{"a.yaml": "between\n"})
+	tip := o.commit(map[string]string{"a.yaml": "1\n", "namespaces/ns-000/configmaps/cm-00000.yaml": "changed: true\n"})
+	front, dir := o.front(), t.TempDir()
+	r := o.open(by(front), in(dir))
+	require.NoError(t, r.Fetch(t.Context(), tip))
+	size := diskUsage(t, dir)
+
+	turn := func() {
+		t.Helper()
+		for revision, want := range map[plumbing.Hash]string{base: many(1, "1")["namespaces/ns-000/configmaps/cm-00000.yaml"], tip: "changed: true\n"} {
+			require.NoError(t, r.Fetch(t.Context(), revision))
+			data, err := r.ReadFile(revision, "namespaces/ns-000/configmaps/cm-00000.yaml")
+			require.NoError(t, err)
+			require.Equal(t, want, string(data))
+		}
+	}
+	front.counted()
+	turn()
+	require.Equal(t, []string{"GET refs", "POST git-upload-pack"}, front.counted(), "the older one is fetched, once")
+	require.Less(t, diskUsage(t, dir), 2*size+20<<10)
+	for range 3 {
+		turn()
+	}
+	require.Empty(t, front.counted(), "both are there")
+
+	require.NoError(t, r.Fetch(t.Context(), base))
+	require.NoError(t, r.Fetch(t.Context(), tip))
+	size = diskUsage(t, dir)
+	next := o.commit(map[string]string{"b.yaml": "1\n"})
+	require.NoError(t, r.Fetch(t.Context(), next))
+	require.Less(t, diskUsage(t, dir)-size, int64(2<<10), "what is new since the tip, not since the older one")
 }
