@@ -29,6 +29,7 @@ type Index struct {
 	slots      chan struct{}  // taken by a resource until its first list
 	running    sync.WaitGroup // all goroutines of Run
 	rereads    rereads
+	schemas    schemas
 
 	mu sync.Mutex
 	// changed is closed, and replaced, when something happened that a caller may be waiting for.

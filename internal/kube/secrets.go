@@ -38,14 +38,14 @@ func (c *Cluster) WriteSecret(ctx context.Context, namespace, name string, data 
 		secret, err := secrets.Get(ctx, name, metav1.GetOptions{})
 		if apierrors.IsNotFound(err) {
 			secret = &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name}}
-			merge(secret, data, labels)
+			amend(secret, data, labels)
 			_, err = secrets.Create(ctx, secret, metav1.CreateOptions{FieldManager: manifest.FieldManager})
 			return err
 		}
 		if err != nil {
 			return err
 		}
-		merge(secret, data, labels)
+		amend(secret, data, labels)
 		_, err = secrets.Update(ctx, secret, metav1.UpdateOptions{FieldManager: manifest.FieldManager})
 		return err
 	}
@@ -119,7 +119,7 @@ func wrapNamespace(name string, err error) error {
 	return fmt.Errorf("create Namespace %s: %w", name, explain(err))
 }
 
-func merge(secret *corev1.Secret, data map[string][]byte, labels map[string]string) {
+func amend(secret *corev1.Secret, data map[string][]byte, labels map[string]string) {
 	if secret.Data == nil {
 		secret.Data = map[string][]byte{}
 	}
