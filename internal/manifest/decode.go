@@ -3,6 +3,7 @@ package manifest
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -61,6 +62,22 @@ const (
 // Numbers come as int64 and float64, as from an API server. The size of a file, the number of its documents
 // and values, the expansion of its aliases, and its depth (10,000) are bounded.
 func Decode(file string, data []byte) ([]Document, []Problem) {
+	documents, _, problems := Locate(file, data)
+	return documents, problems
+}
+
+// Place is where an object stands in its file.
+type Place struct {
+	// Offset and End bound the text of its document in the file, with the separator above it.
+	Offset, End int
+	// Value counts the values of this text: JSON may have several with no separator between them.
+	Value int
+	// Items leads from the value to the object: which of a List's items, and so on for a List in a List.
+	Items []int
+}
+
+// Locate is Decode that also tells where each document stands.
+func Locate(file string, data []byte) ([]Document, []Place, []Problem) {
 	r := &reading{file: file, shared: strings.HasSuffix(file, ".json")}
 	r.read(data)
 	if r.foreign {
@@ -69,7 +86,22 @@ func Decode(file string, data []byte) ([]Document, []Problem) {
 	if r.untold > 0 {
 		r.problems = append(r.problems, Problem{File: file, Message: fmt.Sprintf("%d more problems in this file", r.untold)})
 	}
-	return r.documents, r.problems
+	return r.documents, r.places, r.problems
+}
+
+// Values reads all values of a text, whatever they are, as Decode reads documents before it takes Lists apart.
+func Values(text []byte) ([]any, error) {
+	var all []any
+	for part := range parts(text) {
+		values, err := part.parse()
+		if err != nil {
+			return nil, fmt.Errorf("line %d: %s", err.line, err.message)
+		}
+		for _, v := range values {
+			all = append(all, v.value)
+		}
+	}
+	return all, nil
 }
 
 // reading is a file being read.
@@ -80,8 +112,11 @@ type reading struct {
 	// foreign: it holds something of another tool.
 	foreign   bool
 	documents []Document
-	problems  []Problem
-	untold    int
+	// places has one for each of documents; at is the place of what is being taken.
+	places   []Place
+	at       Place
+	problems []Problem
+	untold   int
 }
 
 func (r *reading) read(data []byte) {
@@ -96,13 +131,16 @@ func (r *reading) read(data []byte) {
 	// What can't be made out is foreign where no word of Kubernetes is in it.
 	foreign := r.shared && !bytes.Contains(data, []byte(`"apiVersion"`))
 	count := 0
-	for part := range parts(bytes.TrimPrefix(data, []byte("\ufeff"))) {
+	text := bytes.TrimPrefix(data, []byte("\ufeff"))
+	for part := range parts(text) {
 		if count++; count > maxDocuments {
 			r.problem(part.line, "", fmt.Sprintf("the file has more than %d documents: the rest is not read, split it", maxDocuments))
 			return
 		}
 		values, err := part.parse()
-		for _, v := range values {
+		for i, v := range values {
+			begin := len(data) - len(text) + part.offset
+			r.at = Place{Offset: begin, End: begin + len(part.text), Value: i}
 			r.take(v.value, v.line, foreign)
 		}
 		switch {
@@ -140,6 +178,9 @@ func (r *reading) takeObject(obj map[string]any, line int, sealed bool) {
 	switch {
 	case message == "":
 		r.documents = append(r.documents, Document{Object: obj, File: r.file, Line: line, Sealed: sealed})
+		place := r.at
+		place.Items = slices.Clone(place.Items)
+		r.places = append(r.places, place)
 	case sealed:
 		r.problem(line, "", "the document is encrypted with SOPS in full, so that it doesn't say which object it is: encrypt it with --encrypted-regex '^(data|stringData)$'")
 	default:
@@ -161,7 +202,10 @@ func isList(obj map[string]any) bool {
 func (r *reading) takeItems(list map[string]any, line int) {
 	kind, _ := list["kind"].(string)
 	items, _ := list["items"].([]any)
+	within := r.at.Items
+	defer func() { r.at.Items = within }()
 	for i, item := range items {
+		r.at.Items = append(within[:len(within):len(within)], i)
 		obj, ok := item.(map[string]any)
 		if !ok {
 			r.problem(line, "", fmt.Sprintf("items[%d] of the %s is %s, not a Kubernetes object", i, shorten(kind), typeName(item)))

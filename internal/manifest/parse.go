@@ -20,8 +20,8 @@ import (
 // broken doesn't take the others with it.
 type part struct {
 	text []byte
-	// line is the 1-based line in the file that the text begins at.
-	line int
+	// line is the 1-based line in the file that the text begins at, offset where it begins.
+	line, offset int
 }
 
 // parsed is one value that a document holds.
@@ -74,7 +74,7 @@ func parts(data []byte) iter.Seq[part] {
 			}
 			separates, ends := marker(data[at:end], "---"), marker(data[at:end], "...")
 			if separates || ends {
-				if p := (part{data[begin:at], beginLine}); !p.blank() && !yield(p) {
+				if p := (part{data[begin:at], beginLine, begin}); !p.blank() && !yield(p) {
 					return
 				}
 				begin, beginLine = at, line
@@ -84,7 +84,7 @@ func parts(data []byte) iter.Seq[part] {
 			}
 			at = end
 		}
-		if p := (part{data[begin:], beginLine}); !p.blank() {
+		if p := (part{data[begin:], beginLine, begin}); !p.blank() {
 			yield(p)
 		}
 	}

@@ -82,7 +82,7 @@ func TestSkip(t *testing.T) {
 // decodeAny reads YAML that need not be a whole object.
 func decodeAny(t *testing.T, text string) map[string]any {
 	t.Helper()
-	values, err := part{[]byte(text), 1}.parse()
+	values, err := part{text: []byte(text), line: 1}.parse()
 	require.Nil(t, err)
 	return values[0].value.(map[string]any)
 }
