@@ -96,8 +96,10 @@ func (e *editor) changeFields(c slot, n *node, old, want map[string]any, depth i
 			expand = expand || e.aliases && !wanted
 		}
 	}
-	expand = expand || e.mode.explicit
 	l := newLayout(e, n)
+	for _, entry := range n.entries {
+		expand = expand || e.mode.explicit && entry.merge() && entry.value.aliased()
+	}
 	for i, entry := range n.entries {
 		value, wanted := want[names[i]]
 		switch {
@@ -129,6 +131,11 @@ func (e *editor) changeFields(c slot, n *node, old, want map[string]any, depth i
 		l.insert(l.place(names, key), e.fieldText(n, key, want[key]))
 	}
 	l.apply()
+}
+
+// aliased: there is an alias in it.
+func (n *node) aliased() bool {
+	return n.kind == alias || slices.ContainsFunc(n.entries, func(e entry) bool { return e.value.aliased() })
 }
 
 // forget drops the changes made within a node.

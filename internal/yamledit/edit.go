@@ -100,7 +100,7 @@ func open(file []byte, index int) (*spot, error) {
 	s.text = file[s.place.Offset:s.place.End]
 	var err error
 	if s.values, err = manifest.Values(s.text); err != nil {
-		return nil, err
+		return nil, fmt.Errorf("the document of %s isn't valid as a whole, mend it by hand: %w", manifest.IDOf(objects[index].Object), err)
 	}
 	if s.place.Value >= len(s.values) {
 		return nil, errors.New("the document reads differently outside of its file")

@@ -1,7 +1,6 @@
 package yamledit
 
 import (
-	"bytes"
 	"slices"
 	"strings"
 )
@@ -38,16 +37,21 @@ func (l *layout) insert(behind int, text string) {
 	l.inserts[behind] = append(l.inserts[behind], text)
 }
 
-// place is the entry to put a new key behind: where its siblings are sorted in its place, else the last.
+// place is the entry to put a new key behind: where its siblings are sorted in its place, else the last. It comes
+// behind what is merged into the map: that would overwrite it.
 func (l *layout) place(names []string, key string) int {
 	var stay []string
 	var index []int
+	last, merges := len(names)-1, -1
 	for i, name := range names {
-		if !l.removed[i] && !l.n.entries[i].merge() {
+		switch {
+		case l.removed[i]:
+		case l.n.entries[i].merge():
+			merges = i
+		default:
 			stay, index = append(stay, name), append(index, i)
 		}
 	}
-	last := len(names) - 1
 	if len(stay) < 2 || !slices.IsSorted(stay) {
 		return last
 	}
@@ -55,9 +59,9 @@ func (l *layout) place(names []string, key string) int {
 	case i == len(stay):
 		return last
 	case i == 0:
-		return index[0] - 1 // what is merged into the map comes first
+		return max(index[0]-1, merges)
 	default:
-		return index[i-1]
+		return max(index[i-1], merges)
 	}
 }
 
@@ -72,9 +76,9 @@ func (l *layout) apply() {
 		// The dash stays: the next entry moves up to it.
 		l.e.replaceText(l.n.entries[0].start, l.skipLines(l.tail(first-1)), "")
 	}
-	for i, gone := range l.removed {
-		if gone && (!inline || i > first) {
-			l.cut(i)
+	for i := 0; i < len(l.removed); i++ {
+		if l.removed[i] && (!inline || i > first) {
+			i = l.cut(i)
 		}
 	}
 	lineBreak := "\n" + strings.Repeat(" ", l.n.column)
@@ -102,15 +106,20 @@ func (l *layout) skipLines(at int) int {
 	return at
 }
 
-// cut takes the lines of an entry out, with the comments that are about it.
-func (l *layout) cut(i int) {
+// cut takes the lines of an entry out, with the comments that are about it; of the line breaks the one before
+// them, as texts are inserted behind the line that an entry ends on. At the top of the text there is none: there
+// it takes what follows out as well, and returns the last one that it took.
+func (l *layout) cut(i int) int {
 	start, end := l.head(i), l.tail(i)
-	if next := nextLine(l.e.text, end); next < len(l.e.text) || bytes.HasSuffix(l.e.text, []byte("\n")) {
-		end = next
-	} else if start > 0 {
-		start = lineEnd(l.e.text, lineStart(l.e.text, start-1)) // the file stays without a line break at its end
+	if start > 0 {
+		start = lineEnd(l.e.text, lineStart(l.e.text, start-1))
+	} else {
+		for end = nextLine(l.e.text, end); i+1 < len(l.removed) && l.removed[i+1] && l.head(i+1) == end; i++ {
+			end = nextLine(l.e.text, l.tail(i+1))
+		}
 	}
 	l.e.edits = append(l.e.edits, edit{start, end, ""})
+	return i
 }
 
 // head is the start of the line from which on an entry's text and the comments about it stand: those directly
