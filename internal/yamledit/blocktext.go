@@ -69,7 +69,11 @@ func (e *editor) changeBlock(c slot, n *node, old, want string) bool {
 	if header != string(e.text[n.content:n.lines.header]) {
 		e.replaceText(n.content, n.lines.header, header)
 	}
-	e.replaceText(n.lines.body, n.end, strings.Join(lines, "\n"))
+	body := strings.Join(lines, "\n")
+	if n.end == len(e.text) && strings.HasSuffix(want, "\n") {
+		body += "\n" // without it the value wouldn't have one either
+	}
+	e.replaceText(n.lines.body, n.end, body)
 	return true
 }
 

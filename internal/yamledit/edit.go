@@ -194,9 +194,14 @@ func (s *spot) versions(target any) func(func([]byte) bool) {
 				return
 			}
 		}
-		if text, err := s.whole(target); err == nil {
-			yield(text)
+		text, err := s.whole(target)
+		if err != nil {
+			return
 		}
+		if !bytes.HasSuffix(s.text, []byte("\n")) && !yield(bytes.TrimRight(text, "\r\n")) {
+			return
+		}
+		yield(text)
 	}
 }
 
@@ -270,9 +275,6 @@ func (s *spot) whole(target any) ([]byte, error) {
 		head = slices.Concat(bytes.TrimRight(head, " \t"), []byte(newline))
 	} else {
 		head = head[:i]
-	}
-	if !bytes.HasSuffix(s.text, []byte("\n")) {
-		text = bytes.TrimRight(text, "\r\n")
 	}
 	return slices.Concat(head, text), nil
 }

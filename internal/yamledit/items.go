@@ -87,9 +87,17 @@ func matchItems(old, want []any) []int {
 	for _, keys := range associative {
 		if from, ok := identities(old, keys); ok {
 			if to, ok := identities(want, keys); ok {
+				index := make(map[string]int, len(from))
+				for o, id := range from {
+					index[id] = o
+				}
 				match := make([]int, len(want))
 				for w, id := range to {
-					match[w] = slices.Index(from, id)
+					if o, has := index[id]; has {
+						match[w] = o
+					} else {
+						match[w] = -1
+					}
 				}
 				return match
 			}
