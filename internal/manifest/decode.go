@@ -178,9 +178,7 @@ func (r *reading) takeObject(obj map[string]any, line int, sealed bool) {
 	switch {
 	case message == "":
 		r.documents = append(r.documents, Document{Object: obj, File: r.file, Line: line, Sealed: sealed})
-		place := r.at
-		place.Items = slices.Clone(place.Items)
-		r.places = append(r.places, place)
+		r.places = append(r.places, r.at)
 	case sealed:
 		r.problem(line, "", "the document is encrypted with SOPS in full, so that it doesn't say which object it is: encrypt it with --encrypted-regex '^(data|stringData)$'")
 	default:
@@ -205,7 +203,7 @@ func (r *reading) takeItems(list map[string]any, line int) {
 	within := r.at.Items
 	defer func() { r.at.Items = within }()
 	for i, item := range items {
-		r.at.Items = append(within[:len(within):len(within)], i)
+		r.at.Items = slices.Concat(within, []int{i})
 		obj, ok := item.(map[string]any)
 		if !ok {
 			r.problem(line, "", fmt.Sprintf("items[%d] of the %s is %s, not a Kubernetes object", i, shorten(kind), typeName(item)))

@@ -213,6 +213,39 @@ func TestDecodeReadsTheSameInAnyLayout(t *testing.T) {
 }
 
 // FuzzDecode: no file panics, takes long, or gives an object that can't be stored and read again.
+// Each object is read again from the text of its place.
+func TestLocateTellsWhereObjectsStand(t *testing.T) {
+	const space = `{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "%s"}}`
+	a, b, c := fmt.Sprintf(space, "a"), fmt.Sprintf(space, "b"), fmt.Sprintf(space, "c")
+	inner := `{"apiVersion": "v1", "kind": "List", "items": [` + b + `, ` + c + `]}`
+	for _, at := range []struct {
+		file   string
+		places []Place
+	}{
+		{a, []Place{{0, 68, 0, nil}}},
+		{"\ufeff" + a, []Place{{3, 71, 0, nil}}},
+		{"# comment\n---\n" + a + "\n---\nno: object\n---\n" + b, []Place{{10, 83, 0, nil}, {98, 170, 0, nil}}},
+		{a + "\n...\n" + b, []Place{{0, 69, 0, nil}, {73, 141, 0, nil}}},
+		{a + "\n" + b, []Place{{0, 137, 0, nil}, {0, 137, 1, nil}}},
+		{`{"apiVersion": "v1", "kind": "List", "items": [` + a + `, ` + inner + `, 5, ` + c + `]}`, []Place{{0, 379, 0, []int{0}}, {0, 379, 0, []int{1, 0}}, {0, 379, 0, []int{1, 1}}, {0, 379, 0, []int{3}}}},
+	} {
+		documents, places, _ := Locate("", []byte(at.file))
+		require.Equal(t, at.places, places)
+		require.Len(t, documents, len(places))
+		for i, p := range places {
+			values, err := Values([]byte(at.file)[p.Offset:p.End])
+			require.NoError(t, err)
+			value := values[p.Value]
+			for _, item := range p.Items {
+				value = value.(map[string]any)["items"].([]any)[item]
+			}
+			require.Equal(t, documents[i].Object, value)
+		}
+	}
+	_, err := Values([]byte("a: b\n---\na: 1\na: 2\n"))
+	require.EqualError(t, err, "line 4: a key is given twice in the same map: remove one of them")
+}
+
 func FuzzDecode(f *testing.F) {
 	for _, seed := range []string{
 		configMap, configMap + "---\n" + configMap, "kind: List\nitems:\n- a: b\n", `{"apiVersion": "v1"}` + "\n" + `{"a": [1.5e3, "\ud800"]}`,

@@ -75,10 +75,10 @@ func printed(object map[string]any) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	if values, err := manifest.Values(text); err != nil || len(values) != 1 || !equal(values[0], object) {
-		return []byte(jsonText(object, "", "  ") + "\n"), nil
+	if values, _ := manifest.Values(text); len(values) == 1 && equal(values[0], object) {
+		return text, nil
 	}
-	return text, nil
+	return []byte(jsonText(object, "", "  ") + "\n"), nil
 }
 
 // spot is the text in a file that holds an object.

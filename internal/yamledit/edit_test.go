@@ -24,8 +24,13 @@ func TestEditTouchesOnlyWhatDiffers(t *testing.T) {
 		require.NoError(t, err)
 		for _, c := range cases(string(text)) {
 			t.Run(strings.TrimSuffix(filepath.Base(file), ".txt")+"/"+c.name, func(t *testing.T) {
-				for _, newline := range []string{"\n", "\r\n"} {
-					before, after := strings.ReplaceAll(c.before, "\n", newline), strings.ReplaceAll(c.after, "\n", newline)
+				for _, as := range []func(string) string{
+					func(text string) string { return text },
+					func(text string) string { return strings.ReplaceAll(text, "\n", "\r\n") },
+					func(text string) string { return "\ufeff" + text },
+					func(text string) string { return strings.TrimSuffix(text, "\n") },
+				} {
+					before, after := as(c.before), as(c.after)
 					wanted, problems := manifest.Decode("", []byte(c.want))
 					require.Empty(t, problems)
 					require.Len(t, wanted, 1)

@@ -85,25 +85,29 @@ var associative = [][]string{
 // matchItems tells for each wanted item which of the old ones it is, -1 for none.
 func matchItems(old, want []any) []int {
 	for _, keys := range associative {
-		if from, ok := identities(old, keys); ok {
-			if to, ok := identities(want, keys); ok {
-				index := make(map[string]int, len(from))
-				for o, id := range from {
-					index[id] = o
-				}
-				match := make([]int, len(want))
-				for w, id := range to {
-					if o, has := index[id]; has {
-						match[w] = o
-					} else {
-						match[w] = -1
-					}
-				}
-				return match
-			}
+		from, ok := identities(old, keys)
+		if !ok {
+			continue
+		}
+		if to, ok := identities(want, keys); ok {
+			return matchIdentities(from, to)
 		}
 	}
 	return commonItems(old, want)
+}
+
+func matchIdentities(from, to []string) []int {
+	index := make(map[string]int, len(from))
+	for o, id := range from {
+		index[id] = o
+	}
+	match := slices.Repeat([]int{-1}, len(to))
+	for w, id := range to {
+		if o, has := index[id]; has {
+			match[w] = o
+		}
+	}
+	return match
 }
 
 // identities are what items are told apart by; false where they aren't.
