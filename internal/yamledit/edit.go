@@ -219,6 +219,8 @@ type mode struct {
 // stands for may become what it should by a change where it is anchored. What the anchor's change has changed
 // against the wish is put in explicitly in the next pass.
 func (s *spot) converge(target any, m mode) (text []byte, deepest int, ok bool) {
+	// Positions that don't fit a text, of a layout that nobody has met yet, must only make the edit coarser.
+	defer func() { ok = recover() == nil && ok }()
 	text, values := s.text, s.values
 	for pass := 0; pass < 4; pass++ {
 		if pass > 0 && sameValues(values, s.values, s.place.Value, target) {

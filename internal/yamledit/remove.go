@@ -76,7 +76,8 @@ func (s *spot) without() (any, []int) {
 }
 
 // withoutItem takes the text of an item out.
-func (d *document) withoutItem(path []int) ([]byte, bool) {
+func (d *document) withoutItem(path []int) (text []byte, ok bool) {
+	defer func() { ok = recover() == nil && ok }()
 	lists := d.lists(path)
 	if len(lists) < len(path) {
 		return nil, false
