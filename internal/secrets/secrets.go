@@ -45,22 +45,41 @@ func Fingerprint(keys agekey.Keys, plaintext []byte) plumbing.Hash {
 // Seal encrypts the data of a Secret's manifest for the recipients. Each call gives another result. The check
 // is given what can be read from the file, before it is handed out.
 func Seal(keys agekey.Keys, manifest []byte, check func(plaintext []byte) error) ([]byte, error) {
-	branches, err := store().LoadPlainFile(manifest)
-	if err != nil {
-		return nil, fmt.Errorf("encrypt: %w", err)
-	}
 	dataKey := make([]byte, 32)
 	_, _ = rand.Read(dataKey) // it never fails
 	group, err := wrap(dataKey, keys.Recipients())
 	if err != nil {
 		return nil, fmt.Errorf("encrypt: %w", err)
 	}
-	tree := sops.Tree{Branches: branches, Metadata: sops.Metadata{
+	return seal(manifest, dataKey, sops.Metadata{
 		EncryptedRegex: encryptedFields,
 		KeyGroups:      []sops.KeyGroup{group},
 		Version:        version.Version,
-		LastModified:   time.Now().UTC(),
-	}}
+	}, check)
+}
+
+// Reseal encrypts what a file shall hold as the file is encrypted now, so that all who can read it can go on doing
+// that: for the same recipients, by the same data key and the same rules.
+func Reseal(keys agekey.Keys, file, manifest []byte, check func(plaintext []byte) error) ([]byte, error) {
+	tree, err := load(file)
+	if err != nil {
+		return nil, err
+	}
+	dataKey, err := unwrap(keys, tree.Metadata)
+	if err != nil {
+		return nil, err
+	}
+	return seal(manifest, dataKey, tree.Metadata, check)
+}
+
+// seal encrypts by a data key that the metadata hold for all recipients.
+func seal(manifest, dataKey []byte, metadata sops.Metadata, check func(plaintext []byte) error) ([]byte, error) {
+	branches, err := store().LoadPlainFile(manifest)
+	if err != nil {
+		return nil, fmt.Errorf("encrypt: %w", err)
+	}
+	metadata.LastModified = time.Now().UTC()
+	tree := sops.Tree{Branches: branches, Metadata: metadata}
 	cipher := aes.NewCipher()
 	mac, err := tree.Encrypt(dataKey, cipher)
 	if err != nil {

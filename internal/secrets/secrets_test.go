@@ -133,6 +133,25 @@ func TestEachRecipientCanOpenAndNobodyElse(t *testing.T) {
 	require.False(t, secrets.SealedFor(keysOf(t, other), sealed), "one recipient too many")
 }
 
+func TestAFileOfPeopleStaysReadableForAllOfThem(t *testing.T) {
+	mine, colleague := identity(t), identity(t)
+	file := seal(t, keysOf(t, colleague, keysOf(t, mine).Own()...))
+	changed := strings.Replace(plain, "name: db", "name: database", 1)
+	k := keysOf(t, mine) // of which the file has more recipients
+	resealed, err := secrets.Reseal(k, file, []byte(changed), func(readable []byte) error {
+		require.Equal(t, changed, canonical(t, readable))
+		return nil
+	})
+	require.NoError(t, err)
+	for _, identity := range [][]byte{mine, colleague} {
+		opened, err := secrets.Open(keysOf(t, identity), resealed)
+		require.NoError(t, err)
+		require.Equal(t, changed, canonical(t, opened))
+	}
+	_, err = secrets.Reseal(keysOf(t, identity(t)), file, []byte(changed), func([]byte) error { return nil })
+	require.ErrorContains(t, err, "is encrypted for")
+}
+
 func TestTamperedFilesAreRefused(t *testing.T) {
 	k := keysOf(t, identity(t))
 	sealed := string(seal(t, k))
@@ -217,6 +236,11 @@ func TestSopsReadsAndWritesTheSameFiles(t *testing.T) {
 	require.Len(t, docs, 2)
 	require.Equal(t, "Secret shop/other", manifest.IDOf(docs[1].Object).String())
 	require.Equal(t, "aHVudGVyMi1vbi1hLXN0aWNr", docs[1].Object["data"].(map[string]any)["password"])
+
+	resealed, err := secrets.Reseal(k, file, []byte(plain+"---\n"+strings.Replace(plain, "name: db", "name: third", 1)), func([]byte) error { return nil })
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(theirs, resealed, 0o644))
+	require.Contains(t, run("--decrypt", theirs), "name: third")
 }
 
 // buildSops builds the sops command from its module.
