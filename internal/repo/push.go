@@ -49,6 +49,8 @@ type Pushed struct {
 	// Changes are what has happened to manifests: From is zero for those that were added and To for
 	// those that were taken away. They are the same when only the file's mode was changed.
 	Changes []tree.Change
+	// Aside is the commit that keeps what an Edit put aside; zero where there was nothing.
+	Aside plumbing.Hash
 }
 
 // Push moves the branch from Parent to a commit that holds what is desired. Whoever else moved the branch
@@ -122,7 +124,11 @@ func (r *Repository) deliver(ctx context.Context, c *change, rest *contents) (Pu
 		}
 	}
 	r.adopt(ctx, pack, tip, c.parent)
-	return Pushed{tip, c.changes}, nil
+	pushed := Pushed{Revision: tip, Changes: c.changes}
+	if len(c.commits) > 1 {
+		pushed.Aside = c.commits[0].Hash()
+	}
+	return pushed, nil
 }
 
 // spoolPack writes the objects of a push to a file. They are sent from it and then put into the store.
