@@ -37,6 +37,9 @@ func (w *writer) deleteOnce(ctx context.Context, t target) (Written, error) {
 	if spared, why := w.spares(t, live); spared != "" {
 		return Written{Action: spared, Reason: why}, nil
 	}
+	if moved, err := w.moved(ctx, t, live); err != nil || moved {
+		return Written{Action: Moved}, err
+	}
 	background := metav1.DeletePropagationBackground
 	options := metav1.DeleteOptions{
 		Preconditions:     exactly(live),

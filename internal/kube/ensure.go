@@ -37,6 +37,8 @@ func (w *writer) ensure(ctx context.Context, t target) (Written, error) {
 		}
 		t.seen = "" // what it was seen as is out of date
 		switch {
+		case t.Exactly && (exists && apierrors.IsNotFound(err) || !exists && apierrors.IsAlreadyExists(err)):
+			return Written{Action: Moved}, nil
 		case exists && apierrors.IsNotFound(err):
 			exists = false
 		case !exists && apierrors.IsAlreadyExists(err):
@@ -75,6 +77,9 @@ func (w *writer) update(ctx context.Context, t target) (Written, error) {
 	if err != nil {
 		return Written{}, err
 	}
+	if moved, err := w.moved(ctx, t, live); err != nil || moved {
+		return Written{Action: Moved}, err
+	}
 	plain := w.over(t, live)
 	wanted := &unstructured.Unstructured{Object: w.adopting(t, plain.Object, live.Object)}
 	if reason, skipped := w.index.skip(t.kind, live.Object); skipped && !w.takesOver(t, reason, wanted) {
@@ -106,6 +111,26 @@ func (w *writer) update(ctx context.Context, t target) (Written, error) {
 	}
 	written.Hash, err = w.settle(ctx, t, now)
 	return written, err
+}
+
+// moved reports whether the object isn't what an exact write was planned for.
+func (w *writer) moved(ctx context.Context, t target, live *unstructured.Unstructured) (bool, error) {
+	if !t.Exactly || live.GetResourceVersion() == t.planned {
+		return false, nil
+	}
+	now := live.DeepCopy()
+	if t.kind != t.indexed { // the hash is of the version that the index is in
+		t.api, t.kind, t.seen = w.index.cluster.of(t.indexed, t.id.Namespace), t.indexed, live.GetResourceVersion()
+		var err error
+		if now, err = t.read(ctx); err != nil {
+			return false, err
+		}
+		if now.GetResourceVersion() != live.GetResourceVersion() {
+			return true, nil
+		}
+	}
+	content, err := w.file(t, now)
+	return err == nil && w.index.hash(t.kind, content) != t.Live, err
 }
 
 func (w *writer) put(ctx context.Context, t target, wanted *unstructured.Unstructured) (now *unstructured.Unstructured, err error) {
@@ -188,6 +213,7 @@ func (w *writer) settle(ctx context.Context, t target, now *unstructured.Unstruc
 
 // compare tells whether a dry run would change anything.
 func (w *writer) compare(ctx context.Context, t target, live, now *unstructured.Unstructured) (Written, error) {
+	overwrites := manifest.Overwritten(live.Object, now.Object)
 	before, err := w.file(t, live)
 	if err != nil {
 		return Written{}, err
@@ -198,7 +224,7 @@ func (w *writer) compare(ctx context.Context, t target, live, now *unstructured.
 	}
 	hash := w.index.hash(t.kind, after)
 	if !bytes.Equal(before, after) {
-		return Written{Action: Updated, Hash: hash, Before: before, After: after}, nil
+		return Written{Action: Updated, Hash: hash, Before: before, After: after, Overwrote: overwrites}, nil
 	}
 	if t.kind == t.indexed {
 		return Written{Action: Unchanged, Hash: hash}, nil

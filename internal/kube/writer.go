@@ -39,6 +39,9 @@ type Write struct {
 	UID types.UID
 	// Stray: Git never declared the object that is to be deleted.
 	Stray bool
+	// Exactly: the write is only for an object that is as Live says, and else for nobody: what somebody changed
+	// since it was planned isn't overwritten.
+	Exactly bool
 }
 
 // Action is what became of a Write.
@@ -52,6 +55,7 @@ const (
 	Deleted   Action = "deleted"
 	Kept      Action = "kept"     // not deleted: something keeps it in the cluster (manifest.Bond)
 	Replaced  Action = "replaced" // not deleted: it isn't the object any more that this was planned for
+	Moved     Action = "moved"    // not written: it isn't as Live says any more
 	Failed    Action = "failed"
 	Skipped   Action = "skipped"
 )
@@ -172,6 +176,7 @@ type target struct {
 	api     dynamic.ResourceInterface
 	scaled  bool
 	seen    string // the resource version that the index has; "" to read the latest one
+	planned string // the resource version at which the index has the object as Live says; "" for none
 }
 
 func (w *writer) target(write Write) (target, error) {
@@ -192,9 +197,12 @@ func (w *writer) target(write Write) (target, error) {
 	}
 	t.api = w.index.cluster.of(t.kind, t.id.Namespace)
 	t.scaled = write.Scaled || w.index.isScaled(t.id)
+	known, _ := w.index.Lookup(write.Path)
 	if write.Object != nil {
-		known, _ := w.index.Lookup(write.Path)
 		t.seen = known.ResourceVersion
+	}
+	if known.Hash == write.Live {
+		t.planned = known.ResourceVersion
 	}
 	return t, nil
 }
