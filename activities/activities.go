@@ -33,6 +33,9 @@ type Options struct {
 	// AuditEvery and Defect are those of kube.IndexOptions.
 	AuditEvery time.Duration
 	Defect     func(resource string)
+	// Conflict is told of each object that both sides changed, and of the side that won: "git", "cluster", or ""
+	// while both wait for somebody.
+	Conflict func(winner string)
 }
 
 // Activities are those of one cluster. Close must be called.

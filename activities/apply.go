@@ -44,6 +44,29 @@ type pulled struct {
 	agreed    map[string]plan.Pair
 	failing   map[string]*failing
 	contests  map[string]contest
+	// accord is what push-pull remembers beyond that.
+	accord accord
+}
+
+// remember keeps what is remembered as long as it is about the same, and begins anew otherwise; known says which.
+func (a *Activities) remember(repository *repo.Repository, v *view, config workflows.Config) (known bool) {
+	memory := &a.pulled
+	scope := config.Scope() + "\n" + v.Digest()
+	if memory.desired != nil && memory.repository == repository && memory.scope == scope {
+		return true
+	}
+	*memory = pulled{
+		repository: repository, desired: desired.New(repository, v.Rules), scope: scope,
+		agreed: map[string]plan.Pair{}, failing: map[string]*failing{}, contests: map[string]contest{},
+	}
+	return false
+}
+
+// inFiles orders objects by where Git declares them.
+func (m *pulled) inFiles(a, b string) int {
+	x, _ := m.desired.Origin(a)
+	y, _ := m.desired.Origin(b)
+	return cmp.Or(cmp.Compare(x.File, y.File), cmp.Compare(x.Index, y.Index), cmp.Compare(a, b))
 }
 
 // failing is an object that could not be applied.
@@ -66,6 +89,8 @@ type application struct {
 	settled *tree.Editor
 	changes workflows.Changes
 	pruning pruning
+	// exchange is the look at three sides under push-pull; nil under pull.
+	exchange *exchange
 }
 
 func (a *Activities) apply(ctx context.Context, in workflows.ApplyInput, p *progress) (workflows.ApplyResult, error) {
@@ -83,7 +108,7 @@ func (a *Activities) apply(ctx context.Context, in workflows.ApplyInput, p *prog
 	}
 	v.index.Release(v.snapshot.Tree)
 	r := &application{Activities: a, in: in, progress: p, view: v, revision: revision, settled: tree.NewEditor(v.live)}
-	paths, err := r.recall(repository)
+	paths, err := r.choose(ctx, repository)
 	if err != nil {
 		return workflows.ApplyResult{}, err
 	}
@@ -96,7 +121,41 @@ func (a *Activities) apply(ctx context.Context, in workflows.ApplyInput, p *prog
 		return workflows.ApplyResult{}, err
 	}
 	a.pulled.git, a.pulled.live = r.git(), r.settled.Tree()
-	return r.result(), nil
+	result := r.result()
+	if r.exchange != nil {
+		r.exchange.applied(&result, r)
+	} else {
+		result.Open, result.OpenCount = r.unapplied()
+	}
+	return result, nil
+}
+
+// choose lists the objects that may have to be written.
+func (r *application) choose(ctx context.Context, repository *repo.Repository) (paths []string, err error) {
+	if r.in.Config.Strategy != workflows.PushPull {
+		return r.recall(repository)
+	}
+	r.exchange, err = r.Activities.exchange(ctx, repository, r.revision, r.view, record{
+		config: r.in.Config, settled: r.in.Settled, unsettled: r.in.Open, openCount: r.in.OpenCount, tracked: r.in.Tracked, waiting: r.in.Waiting,
+	}, r.progress)
+	if err != nil {
+		return nil, err
+	}
+	r.forgetContests()
+	return r.exchange.toApply(), nil
+}
+
+// unapplied are the objects that the cluster doesn't have as Git says, for the strategy to come.
+func (r *application) unapplied() (open []workflows.Open, count int) {
+	for _, path := range slices.Sorted(maps.Keys(r.pulled.failing)) {
+		if r.pulled.failing[path].Git.IsZero() {
+			continue
+		}
+		if count++; count <= workflows.MaxOpen {
+			open = append(open, workflows.Open{Path: path})
+		}
+	}
+	return open, count
 }
 
 // git is what Git asks for, without ignored namespaces.
@@ -108,14 +167,7 @@ func (r *application) git() tree.Tree {
 // changed on either side since the last time and those that are due for another try, or all of them.
 func (r *application) recall(repository *repo.Repository) ([]string, error) {
 	memory := &r.pulled
-	scope := r.in.Config.Scope() + "\n" + r.Digest()
-	known := memory.desired != nil && memory.repository == repository && memory.scope == scope
-	if !known {
-		*memory = pulled{
-			repository: repository, desired: desired.New(repository, r.Rules), scope: scope,
-			agreed: map[string]plan.Pair{}, failing: map[string]*failing{}, contests: map[string]contest{},
-		}
-	}
+	known := r.remember(repository, r.view, r.in.Config)
 	if err := memory.desired.Follow(r.revision, r.index); err != nil {
 		memory.desired = nil // half-read: start over at the next attempt
 		return nil, err
@@ -203,11 +255,7 @@ func (r *application) write(ctx context.Context, batch []plan.Write) error {
 		return nil
 	}
 	memory := &r.pulled
-	slices.SortFunc(batch, func(a, b plan.Write) int { // the objects of one file together
-		x, _ := memory.desired.Origin(a.Path)
-		y, _ := memory.desired.Origin(b.Path)
-		return cmp.Or(cmp.Compare(x.File, y.File), cmp.Compare(x.Index, y.Index))
-	})
+	slices.SortFunc(batch, func(a, b plan.Write) int { return memory.inFiles(a.Path, b.Path) }) // each file is decoded once
 	planned := map[string]plannedWrite{}
 	writes := func(yield func(kube.Write) bool) { // each is read when its turn comes
 		for _, w := range batch {
@@ -224,6 +272,7 @@ func (r *application) write(ctx context.Context, batch []plan.Write) error {
 			if !yield(kube.Write{
 				Path: w.Path, Resource: resource, Object: object, Hash: w.Git, Live: w.Live,
 				Recreate: r.in.Config.RecreateImmutable, Scaled: memory.desired.IsScaled(manifest.IDOf(object)),
+				Exactly: r.exchange != nil,
 			}) {
 				return
 			}
@@ -258,6 +307,9 @@ func (r *application) took(planned plannedWrite, written kube.Written) {
 		r.overwritten(w, written)
 		memory.agreed[w.Path] = plan.Pair{Git: w.Git, Live: written.Hash}
 		r.settled.Put(w.Path, written.Hash)
+	case kube.Moved:
+		r.settled.Put(w.Path, outdated) // for Commit to look at
+		return
 	case kube.Skipped:
 		r.fail(w, fmt.Errorf("the object in the cluster is not synced (%s): remove it from Git, or lift the reason", written.Reason))
 		return

@@ -33,6 +33,12 @@ func (a *Activities) Commit(ctx context.Context, in workflows.CommitInput) (work
 			if err := repository.Fetch(ctx, tip); err != nil {
 				return workflows.CommitResult{}, nil, err
 			}
+		}
+		if in.Config.Strategy == workflows.PushPull {
+			result, err := a.share(ctx, repository, tip, in, p)
+			return result, append([]any{"revision", result.Revision, "conflicts", len(result.Conflicts)}, counts(result.Changes)...), err
+		}
+		if !tip.IsZero() {
 			if err := mayPush(ctx, repository, tip, in); err != nil {
 				return workflows.CommitResult{}, nil, err
 			}
@@ -51,7 +57,8 @@ func (a *Activities) commit(ctx context.Context, repository *repo.Repository, ti
 		if err != nil {
 			return workflows.CommitResult{}, err
 		}
-		result, err := a.push(ctx, v, repository, tip, in, p)
+		marker := manifest.Marker{Layout: manifest.MarkerLayout, Cluster: a.Cluster, UID: in.Config.ClusterUID}.Encode()
+		result, err := a.pushAll(ctx, v, repository, tip, marker, p)
 		if errors.Is(err, repo.ErrStale) && attempt < maxAttempts {
 			continue
 		}
@@ -59,8 +66,8 @@ func (a *Activities) commit(ctx context.Context, repository *repo.Repository, ti
 	}
 }
 
-// push stores one view of the cluster.
-func (a *Activities) push(ctx context.Context, v *view, repository *repo.Repository, tip plumbing.Hash, in workflows.CommitInput, p *progress) (workflows.CommitResult, error) {
+// pushAll stores one view of the cluster, with a marker that says whose the place is.
+func (a *Activities) pushAll(ctx context.Context, v *view, repository *repo.Repository, tip plumbing.Hash, marker []byte, p *progress) (workflows.CommitResult, error) {
 	s, err := a.seal(ctx, v, repository, tip, p)
 	if err != nil {
 		return workflows.CommitResult{}, err
@@ -71,7 +78,7 @@ func (a *Activities) push(ctx context.Context, v *view, repository *repo.Reposit
 		Desired: s.tree.Tree(),
 		Content: s.contents,
 		Keep:    v.leaves,
-		Files:   s.files(manifest.Marker{Layout: manifest.MarkerLayout, Cluster: a.Cluster, UID: in.Config.ClusterUID}.Encode()),
+		Files:   s.files(marker),
 		Message: func(changes []tree.Change) string { return commitMessage(ctx, a.Cluster, changes) },
 		When:    time.Now(),
 	})
@@ -90,10 +97,20 @@ func (a *Activities) push(ctx context.Context, v *view, repository *repo.Reposit
 // mayPush tells whether the content of the tip may be overwritten.
 func mayPush(ctx context.Context, repository *repo.Repository, tip plumbing.Hash, in workflows.CommitInput) error {
 	var pushed plumbing.Hash
-	if strings.HasPrefix(in.Settled.Scope, string(workflows.Push)) {
+	if strings.HasPrefix(in.Settled.Scope, string(workflows.Push)+" ") {
 		pushed = plumbing.NewHash(in.Settled.Revision)
 	}
-	err := terms.MayPush(ctx, repository, in.Config, tip, pushed)
+	return refused(terms.MayPush(ctx, repository, in.Config, tip, pushed))
+}
+
+// mayMerge tells whether push-pull may change the content of the tip.
+func mayMerge(ctx context.Context, repository *repo.Repository, tip plumbing.Hash, in workflows.CommitInput) (terms.Place, error) {
+	place, err := terms.MayMerge(ctx, repository, in.Config, tip, plumbing.NewHash(in.Settled.Revision))
+	return place, refused(err)
+}
+
+// refused makes the error of the contract of a refusal.
+func refused(err error) error {
 	var refusal *terms.Refusal
 	if errors.As(err, &refusal) {
 		return lasting(refusal.Reason, refusal.Message)
@@ -138,15 +155,20 @@ func commitMessage(ctx context.Context, cluster string, changes []tree.Change) s
 	if len(parts) == 0 {
 		parts = []string{"mark the path as this cluster's"}
 	}
+	return message(ctx, cluster, fmt.Sprintf("sync(%s): %s", cluster, strings.Join(parts, ", ")), c.Objects, c.Total())
+}
+
+// message is a subject, objects of some total as far as they are listed, and trailers.
+func message(ctx context.Context, cluster, subject string, objects []string, total int) string {
 	var m strings.Builder
-	fmt.Fprintf(&m, "sync(%s): %s\n\n", cluster, strings.Join(parts, ", "))
-	for _, object := range c.Objects {
+	fmt.Fprintf(&m, "%s\n\n", subject)
+	for _, object := range objects {
 		fmt.Fprintf(&m, "- %s\n", object)
 	}
-	if more := c.Total() - len(c.Objects); more > 0 {
+	if more := total - len(objects); more > 0 {
 		fmt.Fprintf(&m, "- and %d more\n", more)
 	}
-	if c.Total() > 0 {
+	if total > 0 {
 		m.WriteString("\n")
 	}
 	info := activity.GetInfo(ctx)

@@ -24,9 +24,9 @@ func (r *application) unserved() []workflows.Failure {
 }
 
 // failure says what is wrong with an object, and where Git declares it.
-func (r *application) failure(path string, err error) workflows.Failure {
+func (a *Activities) failure(path string, err error) workflows.Failure {
 	f := workflows.Failure{Object: manifest.ObjectName(path), Message: brief(err.Error())}
-	if origin, ok := r.pulled.desired.Origin(path); ok {
+	if origin, ok := a.pulled.desired.Origin(path); ok {
 		f.File = manifest.FileLine(origin.File, origin.Line)
 	}
 	return f

@@ -60,6 +60,11 @@ func (r *application) prune(ctx context.Context, repository *repo.Repository) er
 	if err != nil || p.undecided {
 		return err
 	}
+	if r.exchange != nil {
+		if removal.Candidates, err = r.exchange.toDelete(ctx, removal.Candidates); err != nil {
+			return err
+		}
+	}
 	p.Deletions = removal.Decide()
 	paths := p.Paths()
 	for path, f := range r.pulled.failing {
@@ -116,7 +121,7 @@ func (r *application) candidates(ctx context.Context, repository *repo.Repositor
 			removal.Candidates = append(removal.Candidates, c)
 		}
 	}
-	if r.in.Config.Prune == workflows.PruneMirror {
+	if r.in.Config.Prune == workflows.PruneMirror && r.exchange == nil { // push-pull stores what Git lacks
 		strays, known := r.strays(gone)
 		removal.Candidates = append(removal.Candidates, strays...)
 		p.undecided = !known && r.in.Waiting
@@ -228,7 +233,7 @@ func (r *application) delete(ctx context.Context) error {
 			live, _ := r.live.Get(path)
 			writes = append(writes, kube.Write{
 				Path: path, Resource: r.pruning.removed[path], Live: live,
-				UID: types.UID(planned[path].UID), Stray: planned[path].Stray,
+				UID: types.UID(planned[path].UID), Stray: planned[path].Stray, Exactly: r.exchange != nil,
 			})
 		}
 		for _, written := range r.index.Apply(ctx, writes, r.reporting("deleted")) {
@@ -255,6 +260,8 @@ func (r *application) deleted(written kube.Written) {
 		r.settled.Remove(written.Path)
 		delete(r.pulled.agreed, written.Path)
 		r.note(written.Path, kube.Deleted)
+	case kube.Moved:
+		r.settled.Put(written.Path, outdated) // for Commit to look at
 	case kube.Kept:
 		r.pruning.kept[written.Path] = written.Reason
 	case kube.Replaced:

@@ -24,7 +24,7 @@ func sampleStatus() workflows.Status {
 			{Object: "Deployment.apps shop/cart", File: "shop/cart.yaml", Message: "field is immutable\nsecond line"},
 			{Object: "evil\x1b[2Jname", Message: "\x1b]0;title\a forged"},
 		},
-		Conflicts: []workflows.Failure{}, Excluded: map[string]int{"secrets-excluded": 3}, Ticks: 7,
+		Conflicts: []workflows.Conflict{}, Excluded: map[string]int{"secrets-excluded": 3}, Ticks: 7,
 		Recent: []workflows.Record{{Time: at, Direction: workflows.Pull, Revision: "0123456789abcdef", Changes: workflows.Changes{Added: 1, Updated: 2, Deleted: 3}}},
 		Lock:   workflows.LockStatus{State: workflows.LockingUnavailable, Message: "permission\nmissing"},
 	}

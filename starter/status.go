@@ -94,6 +94,6 @@ func recorded(e enrolment, config workflows.Config, why error) workflows.Status 
 		Cluster: e.cluster, Strategy: e.strategy, State: e.state, Reason: noWorker, Message: why.Error(),
 		Repository: config.Repository, Branch: config.Branch, Path: config.Path,
 		IgnoredNamespaces: slices.Clone(config.IgnoredNamespaces), Revision: e.revision,
-		Failed: []workflows.Failure{}, Conflicts: []workflows.Failure{}, Kept: []workflows.Failure{}, Recent: []workflows.Record{},
+		Failed: []workflows.Failure{}, Conflicts: []workflows.Conflict{}, Kept: []workflows.Failure{}, Recent: []workflows.Record{},
 	}.With(config)
 }

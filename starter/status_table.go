@@ -63,7 +63,11 @@ func (t *terminal) statusTable(s workflows.Status) string {
 		}
 	}
 	t.failures(&page, "Failures", s.FailedCount, s.Failed)
-	t.failures(&page, "Conflicts", len(s.Conflicts), s.Conflicts)
+	var conflicts []workflows.Failure
+	for _, c := range s.Conflicts {
+		conflicts = append(conflicts, workflows.Failure{Object: c.Object, File: c.File, Message: c.String()})
+	}
+	t.failures(&page, "Conflicts", len(conflicts), conflicts)
 	t.failures(&page, "Left in the cluster though not in Git", s.KeptCount, s.Kept)
 	t.recent(&page, s.Recent)
 	return page.String()

@@ -39,6 +39,8 @@ func TestMetricsAreServed(t *testing.T) {
 	m.observer("primary")("Export", 20*time.Millisecond, nil)
 	m.observer("primary")("Commit", time.Second, io.EOF)
 	m.defect("primary")("deployments.apps")
+	m.conflict("primary")("git")
+	m.conflict("primary")("")
 	address, stop, err := m.serve("127.0.0.1:0", nil)
 	require.NoError(t, err)
 	defer stop()
@@ -50,6 +52,8 @@ func TestMetricsAreServed(t *testing.T) {
 	require.Contains(t, string(page), `cluster_sync_activity_duration_seconds_count{activity="Export",cluster="primary",result="ok"} 1`)
 	require.Contains(t, string(page), `cluster_sync_activity_duration_seconds_count{activity="Commit",cluster="primary",result="error"} 1`)
 	require.Contains(t, string(page), `cluster_sync_index_defects_total{cluster="primary",resource="deployments.apps"} 1`)
+	require.Contains(t, string(page), `cluster_sync_conflicts_total{cluster="primary",winner="git"} 1`)
+	require.Contains(t, string(page), `cluster_sync_conflicts_total{cluster="primary",winner="none"} 1`)
 
 	_, _, err = m.serve(address, nil)
 	require.ErrorContains(t, err, "metrics can't be served")

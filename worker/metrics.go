@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -20,6 +21,7 @@ type metrics struct {
 	registry   *prometheus.Registry
 	activities *prometheus.HistogramVec
 	defects    *prometheus.CounterVec
+	conflicts  *prometheus.CounterVec
 	// ready says why the worker can't work at the moment; nil before everything is started.
 	ready atomic.Pointer[func(context.Context) error]
 }
@@ -36,8 +38,12 @@ func newMetrics() *metrics {
 			Name: "cluster_sync_index_defects_total",
 			Help: "Objects that the watch index had wrong when it was compared with a list of the cluster, by cluster and resource. Each was corrected; any is worth a bug report.",
 		}, []string{"cluster", "resource"}),
+		conflicts: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "cluster_sync_conflicts_total",
+			Help: "Objects that push-pull found changed on both sides in ways that can't both be kept, by cluster and the side whose edit won (git, cluster, or none while both wait for somebody).",
+		}, []string{"cluster", "winner"}),
 	}
-	m.registry.MustRegister(m.activities, m.defects, collectors.NewGoCollector(),
+	m.registry.MustRegister(m.activities, m.defects, m.conflicts, collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
@@ -56,6 +62,11 @@ func (m *metrics) observer(cluster string) func(string, time.Duration, error) {
 // defect returns what the index of a cluster reports to.
 func (m *metrics) defect(cluster string) func(resource string) {
 	return func(resource string) { m.defects.WithLabelValues(cluster, resource).Inc() }
+}
+
+// conflict returns what the conflicts of a cluster are told to.
+func (m *metrics) conflict(cluster string) func(winner string) {
+	return func(winner string) { m.conflicts.WithLabelValues(cluster, cmp.Or(winner, "none")).Inc() }
 }
 
 // serve answers /metrics, /healthz and /readyz until stop is called. The address is the one it listens on.

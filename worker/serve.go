@@ -56,7 +56,7 @@ func serve(ctx context.Context, s settings) error {
 	for _, c := range s.clusters {
 		w, err := start(ctx, service{
 			name: c.name, temporal: temporal, kube: connections[c.name], settings: s,
-			observe: metrics.observer(c.name), defect: metrics.defect(c.name), failed: failed,
+			observe: metrics.observer(c.name), defect: metrics.defect(c.name), conflict: metrics.conflict(c.name), failed: failed,
 		})
 		if err != nil {
 			return fmt.Errorf("cluster %s: %w", c.name, err)
@@ -122,6 +122,7 @@ type service struct {
 	kube     *kube.Cluster
 	observe  func(activity string, took time.Duration, err error)
 	defect   func(resource string)
+	conflict func(winner string)
 	failed   chan<- error // gets an error that the worker can't go on after
 }
 
@@ -137,7 +138,7 @@ func start(ctx context.Context, s service) (*served, error) {
 	w.activities = activities.New(activities.Options{
 		Cluster: s.name, Kube: s.kube, Credentials: credentials,
 		DataDir: s.dataDir, Logger: s.logger, Observe: s.observe,
-		AuditEvery: s.auditEvery, Defect: s.defect,
+		AuditEvery: s.auditEvery, Defect: s.defect, Conflict: s.conflict,
 	})
 	w.worker = worker.New(s.temporal, workflows.WorkflowID(s.name), worker.Options{
 		WorkerStopTimeout: stopLimit,

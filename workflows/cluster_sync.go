@@ -99,10 +99,14 @@ func (s *clusterSync) sync(ctx workflow.Context, config Config) error {
 	case !settled:
 		s.state.behind(now)
 	}
-	if config.Strategy == Push {
+	switch config.Strategy {
+	case Push:
 		return s.push(ctx, config, fetched.Revision)
+	case PushPull:
+		return errors.Join(locked, s.exchange(ctx, config, exported.Tree, fetched.Revision))
+	default:
+		return errors.Join(locked, s.pull(ctx, config, fetched.Revision))
 	}
-	return errors.Join(locked, s.pull(ctx, config, fetched.Revision))
 }
 
 // look reads both sides at the same time.
@@ -124,12 +128,17 @@ func (s *clusterSync) push(ctx workflow.Context, config Config, revision string)
 	s.state.committed(now, result)
 	s.state.saw(result.Revision)
 	s.state.Tracked = []string{result.Revision}
+	s.state.Open, s.state.OpenCount = nil, 0
 	s.state.settle(now, Settled{Revision: result.Revision, Tree: result.Tree, Scope: config.Scope()})
+	s.recordPush(now, result)
+	return nil
+}
+
+func (s *clusterSync) recordPush(now time.Time, result CommitResult) {
 	s.state.record(Record{
 		Time: now, Direction: Push, Revision: result.Revision, Changes: result.Changes,
 		Duration: metav1.Duration{Duration: now.Sub(s.began)}, Failed: result.FailedCount,
 	})
-	return nil
 }
 
 // pull makes the cluster equal to Git.
@@ -138,21 +147,32 @@ func (s *clusterSync) pull(ctx workflow.Context, config Config, revision string)
 		return temporal.NewApplicationError(fmt.Sprintf(
 			"branch %q is not in %s: create it, or enrol with another branch", config.Branch, config.Repository), BranchNotFound)
 	}
-	input := ApplyInput{
+	input := s.applyInput(config, revision)
+	if s.state.FailedCount == 0 {
+		input.Settled = s.state.Settled
+	}
+	_, err := s.apply(ctx, input)
+	return err
+}
+
+func (s *clusterSync) applyInput(config Config, revision string) ApplyInput {
+	return ApplyInput{
 		Config: config, Revision: revision, Tracked: s.state.Tracked,
 		Approved: s.state.Approved, Waiting: s.state.Pending.Count > 0, Mirrored: s.state.Mirrored == config.Scope(),
 		Kept: s.state.Kept, KeptCount: s.state.KeptCount,
 	}
-	if s.state.FailedCount == 0 {
-		input.Settled = s.state.Settled
-	}
+}
+
+// apply carries out what Git holds.
+func (s *clusterSync) apply(ctx workflow.Context, input ApplyInput) (now time.Time, err error) {
+	config, revision := input.Config, input.Revision
 	// From here on its objects may be in the cluster, whether or not anybody comes back to tell.
 	s.state.Tracked = Track(s.state.Tracked, revision)
 	var result ApplyResult
 	if err := execute(ctx, ApplyActivity, "apply "+short(revision)+" to "+config.Cluster, input).Get(ctx, &result); err != nil {
-		return err
+		return now, err
 	}
-	now := workflow.Now(ctx)
+	now = workflow.Now(ctx)
 	s.state.applied(now, result)
 	if result.Mirrored {
 		s.state.Mirrored = config.Scope()
@@ -162,7 +182,7 @@ func (s *clusterSync) pull(ctx workflow.Context, config Config, revision string)
 		Time: now, Direction: Pull, Revision: revision, Changes: result.Changes,
 		Duration: metav1.Duration{Duration: now.Sub(s.began)}, Failed: result.FailedCount,
 	})
-	return nil
+	return now, nil
 }
 
 // failed notes a tick that could not do its work. Somebody else moving the branch is no problem: the

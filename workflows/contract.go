@@ -55,6 +55,7 @@ const (
 	ObjectsFailed       = "ObjectsFailed"
 	ResourcesUnreadable = "ResourcesUnreadable"
 	AdoptionRequired    = "AdoptionRequired"
+	ConflictsHeld       = "ConflictsHeld"
 )
 
 // Settled is a point at which both sides agreed: the commit, and the tree of the cluster as it was then.
@@ -122,6 +123,26 @@ type CommitInput struct {
 	Revision string `json:"revision"`
 	// Settled is the last agreement, empty before the first.
 	Settled Settled `json:"settled"`
+	// Tracked, Waiting, Open and OpenCount are those of ApplyInput. Only push-pull needs them.
+	Tracked   []string `json:"tracked,omitempty"`
+	Waiting   bool     `json:"waiting,omitempty"`
+	Open      []Open   `json:"open,omitempty"`
+	OpenCount int      `json:"openCount,omitempty"`
+}
+
+// MaxOpen bounds the open objects that are remembered one by one. Beyond it, a worker that has lost its memory
+// knows of no agreement at all: then nothing is deleted, and what differs is decided by the policy for conflicts.
+const MaxOpen = 500
+
+// Open is an object that both sides don't agree on, with the revision at which they did.
+type Open struct {
+	Path string `json:"path"` // canonical
+	// Base is empty where they never did.
+	Base string `json:"base,omitempty"`
+	// Git and Live are set when it was decided that the cluster gets what Git holds although both had changed
+	// it: these are the contents which that is about. Without Git the object is to be deleted.
+	Git  string `json:"git,omitempty"`
+	Live string `json:"live,omitempty"`
 }
 
 // CommitResult is what Git and the cluster agree on now.
@@ -132,6 +153,16 @@ type CommitResult struct {
 	// Failed are objects that could not be stored; the others were.
 	Failed      []Failure `json:"failed,omitempty"`
 	FailedCount int       `json:"failedCount,omitempty"`
+	// Conflicts are objects that both sides changed; the first MaxListed that wait for somebody, then those that
+	// were decided.
+	Conflicts []Conflict `json:"conflicts,omitempty"`
+	// Waiting is how many conflicts wait for somebody.
+	Waiting int `json:"waiting,omitempty"`
+	// Open are the first MaxOpen objects that both sides don't agree on now, OpenCount is the number of all.
+	Open      []Open `json:"open,omitempty"`
+	OpenCount int    `json:"openCount,omitempty"`
+	// Outstanding: the cluster is still to get something that Git holds.
+	Outstanding bool `json:"outstanding,omitempty"`
 }
 
 // ApplyInput asks to make the cluster equal to Git.
@@ -152,6 +183,10 @@ type ApplyInput struct {
 	// Kept are the first MaxListed objects of the last ApplyResult, KeptCount is the number of all.
 	Kept      []Kept `json:"kept,omitempty"`
 	KeptCount int    `json:"keptCount,omitempty"`
+	// Open are the first MaxOpen objects of the last result, OpenCount is the number of all. Settled holds for
+	// all others.
+	Open      []Open `json:"open,omitempty"`
+	OpenCount int    `json:"openCount,omitempty"`
 }
 
 // maxTracked bounds the revisions that are remembered for deletions that are yet to be made. The oldest is
@@ -197,6 +232,10 @@ type ApplyResult struct {
 	// KeptCount.
 	Kept      []Kept `json:"kept,omitempty"`
 	KeptCount int    `json:"keptCount,omitempty"`
+	// Open are the first MaxOpen objects that the cluster doesn't have as Git says, OpenCount is the number of
+	// all. Objects that are to be deleted, and wait for approval, aren't among them: Tracked tells of those.
+	Open      []Open `json:"open,omitempty"`
+	OpenCount int    `json:"openCount,omitempty"`
 }
 
 // LockInput asks to lock the synced objects, or to unlock them.

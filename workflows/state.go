@@ -45,9 +45,16 @@ type State struct {
 	Pending     Pending    `json:"pending,omitzero"`
 	Approved    string     `json:"approved,omitempty"`
 	// Mirrored is the scope in which a person approved the first deletion of objects that Git never held.
-	Mirrored  string         `json:"mirrored,omitempty"`
-	Kept      []Kept         `json:"kept,omitempty"`
-	KeptCount int            `json:"keptCount,omitempty"`
+	Mirrored  string `json:"mirrored,omitempty"`
+	Kept      []Kept `json:"kept,omitempty"`
+	KeptCount int    `json:"keptCount,omitempty"`
+	// Open are the first objects for which Settled doesn't hold, OpenCount is the number of all.
+	Open      []Open `json:"open,omitempty"`
+	OpenCount int    `json:"openCount,omitempty"`
+	// Conflicts are the objects that wait for somebody, Waiting is the number of all, and then those that were
+	// decided last.
+	Conflicts []Conflict     `json:"conflicts,omitempty"`
+	Waiting   int            `json:"waiting,omitempty"`
 	Objects   int            `json:"objects,omitempty"`
 	Excluded  map[string]int `json:"excluded,omitempty"`
 	// Recent are the last syncs that are worth to be remembered, newest first.
@@ -66,7 +73,7 @@ type Problem struct {
 // needPerson are the reasons that time alone doesn't mend. They are tried again all the same, slowly.
 var needPerson = []string{
 	AuthFailed, InitialSyncCanceled, RepositoryNotFound, BranchNotFound, PathOwned, PushRejected,
-	ClusterMismatch, InvalidConfig, CredentialsMissing,
+	ClusterMismatch, InvalidConfig, CredentialsMissing, AdoptionRequired,
 }
 
 func (s *State) running() bool { return s.Config.Strategy != None && !s.Paused }
@@ -130,7 +137,7 @@ func (s *State) settle(now time.Time, at Settled) {
 // agree notes that the sides still agree.
 func (s *State) agree(now time.Time) {
 	s.Problem, s.Streak = nil, 0
-	if s.FailedCount == 0 && s.Pending.Count == 0 {
+	if s.FailedCount == 0 && s.Pending.Count == 0 && s.Waiting == 0 {
 		s.SettledTime, s.BehindSince = &now, nil
 	}
 }
@@ -144,6 +151,53 @@ func (s *State) committed(now time.Time, result CommitResult) {
 	}
 }
 
+// shared takes over what Commit said under push-pull.
+func (s *State) shared(result CommitResult) {
+	s.Open, s.OpenCount, s.Waiting = result.Open, result.OpenCount, result.Waiting
+	var waiting, decided []Conflict
+	for _, c := range result.Conflicts {
+		if c.Winner == "" {
+			waiting = append(waiting, c)
+		} else {
+			decided = append(decided, c)
+		}
+	}
+	for _, c := range s.Conflicts {
+		if c.Winner != "" {
+			decided = append(decided, c)
+		}
+	}
+	s.Conflicts = slices.Concat(waiting, decided[:min(len(decided), maxDecided)])
+}
+
+// maxDecided is how many conflicts that were decided are remembered.
+const maxDecided = 10
+
+// alsoFailed adds what Commit could not do to what Apply said.
+func (s *State) alsoFailed(now time.Time, committed CommitResult) {
+	if committed.FailedCount == 0 {
+		return
+	}
+	s.Failed = append(s.Failed, committed.Failed...)
+	s.Failed = s.Failed[:min(len(s.Failed), MaxListed)]
+	s.FailedCount += committed.FailedCount
+	if at := now.Add(commitRetry); s.RetryAt == nil || at.Before(*s.RetryAt) {
+		s.RetryAt = &at
+	}
+}
+
+// base is the last agreement as push-pull may build on it: of whatever strategy, but about the same objects.
+func (s *State) base(config Config) (settled Settled, open []Open, count int) {
+	_, selected, _ := strings.Cut(s.Settled.Scope, " ")
+	for _, prune := range []PrunePolicy{PruneMirror, PruneOff} {
+		selected = strings.TrimSuffix(selected, " prune="+string(prune))
+	}
+	if selected != config.Selected() {
+		return Settled{}, nil, 0
+	}
+	return s.Settled, s.Open, s.OpenCount
+}
+
 // commitRetry is when objects that could not be stored are tried again though they are the same.
 const commitRetry = 5 * time.Minute
 
@@ -155,6 +209,7 @@ func (s *State) applied(now time.Time, result ApplyResult) {
 		s.RetryAt = &at
 	}
 	s.Tracked, s.Kept, s.KeptCount = result.Tracked, result.Kept, result.KeptCount
+	s.Open, s.OpenCount = result.Open, result.OpenCount
 	if !result.Undecided {
 		s.Pending = result.Withheld
 	}
@@ -273,6 +328,8 @@ func (s *State) health() (SyncState, string, string) {
 		return Blocked, MirrorDeletion, fmt.Sprintf("%d deletions wait for `starter approve`, or for Git to declare the objects: %s", s.Pending.Count, s.Pending.Reason)
 	case s.Pending.Count > 0:
 		return Blocked, MassDeletion, fmt.Sprintf("%d deletions wait for `starter approve`, or for the objects to return to Git: %s", s.Pending.Count, s.Pending.Reason)
+	case s.Waiting > 0:
+		return Blocked, ConflictsHeld, fmt.Sprintf("%d objects were changed on both sides and wait for somebody to make the two agree; everything else is in sync", s.Waiting)
 	case s.FailedCount > 0:
 		return Degraded, ObjectsFailed, fmt.Sprintf("%d objects could not be synced; they are tried again, the others are in sync", s.FailedCount)
 	case s.UnreadCount > 0:
@@ -329,7 +386,7 @@ func (s *State) status(now time.Time) Status {
 		Objects:           s.Objects,
 		Failed:            nonNil(slices.Concat(s.Failed, s.Unread)),
 		FailedCount:       s.FailedCount + s.UnreadCount,
-		Conflicts:         []Failure{},
+		Conflicts:         nonNil(s.Conflicts),
 		PendingDeletions:  s.Pending.Count,
 		Pending:           s.Pending,
 		Kept:              []Failure{},

@@ -1,6 +1,7 @@
 package workflows
 
 import (
+	"strings"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -49,7 +50,7 @@ type Status struct {
 	Failed      []Failure `json:"failed"`
 	FailedCount int       `json:"failedCount"`
 	// Conflicts are objects that both sides changed in different ways; always empty for push and pull.
-	Conflicts []Failure `json:"conflicts"`
+	Conflicts []Conflict `json:"conflicts"`
 	// PendingDeletions is the number of deletions that wait for approval.
 	PendingDeletions int `json:"pendingDeletions"`
 	// Pending are these deletions.
@@ -136,6 +137,37 @@ type Failure struct {
 	Object  string `json:"object"`
 	File    string `json:"file,omitempty"`
 	Message string `json:"message"`
+}
+
+// Conflict is an object that both sides changed in ways that can't both be kept.
+type Conflict struct {
+	Time   time.Time `json:"time"`
+	Object string    `json:"object"`
+	File   string    `json:"file,omitempty"`
+	// Winner is the side whose edit was kept, "git" or "cluster"; empty while both wait for somebody.
+	Winner ConflictPolicy `json:"winner,omitempty"`
+	// Fields are JSON pointers to what both changed; none where it is about the object as a whole.
+	Fields []string `json:"fields,omitempty"`
+	// Git says who changed it in Git, Cluster which field manager did in the cluster, as far as known.
+	Git     string `json:"git,omitempty"`
+	Cluster string `json:"cluster,omitempty"`
+	// Message is what happened, and what to do.
+	Message string `json:"message"`
+	// Revision is the commit that keeps the edit which lost, if that was the cluster's.
+	Revision string `json:"revision,omitempty"`
+}
+
+// String says what happened and who had a part in it.
+func (c Conflict) String() string {
+	text := c.Message
+	for _, detail := range []struct{ name, value string }{
+		{"fields", strings.Join(c.Fields, " ")}, {"in Git", c.Git}, {"in the cluster", c.Cluster}, {"kept in", short(c.Revision)},
+	} {
+		if detail.value != "" {
+			text += "; " + detail.name + ": " + detail.value
+		}
+	}
+	return text
 }
 
 // Changes counts what one sync changed and names the first MaxListed objects.

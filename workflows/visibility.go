@@ -77,6 +77,9 @@ func details(s Status) string {
 	section(&page, "Failures", s.FailedCount, s.Failed, func(f Failure) string {
 		return fmt.Sprintf("%s %s: %s", escape(f.Object), escape(f.File), escape(f.Message))
 	})
+	section(&page, "Conflicts", len(s.Conflicts), s.Conflicts, func(c Conflict) string {
+		return fmt.Sprintf("%s %s: %s", escape(c.Object), escape(c.File), escape(c.String()))
+	})
 	section(&page, "Left in the cluster though not in Git", s.KeptCount, s.Kept, func(f Failure) string {
 		return fmt.Sprintf("%s: %s", escape(f.Object), escape(f.Message))
 	})
