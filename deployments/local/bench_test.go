@@ -35,6 +35,7 @@ func TestBenchMeasuresProductAndBaseline(t *testing.T) {
 		Sizes []struct {
 			Objects, Exported, Secrets int
 			Product, Baseline          costs
+			PushPull                   struct{ IdleTick, OneObjectFromCluster, OneObjectFromGit cost }
 			Pull                       struct {
 				FirstPull, IdleTick, DriftTick cost
 				RawPosts, KubectlApply         struct{ Objects, WallSeconds float64 }
@@ -49,7 +50,7 @@ func TestBenchMeasuresProductAndBaseline(t *testing.T) {
 	if size.Exported-size.Secrets != 95 {
 		t.Errorf("%d objects beside Secrets are in Git, want 95", size.Exported-size.Secrets)
 	}
-	p, b, pull := size.Product, size.Baseline, size.Pull
+	p, b, pull, both := size.Product, size.Baseline, size.Pull, size.PushPull
 	for name, ok := range map[string]bool{
 		"the product's first push has every object":       p.FirstPush.GitObjects > 95 && p.FirstPush.WallSeconds > 0,
 		"the product watches":                             p.FirstPush.APIRequests["watch"] > 20 && p.FirstPush.APIBytes > 100_000,
@@ -62,6 +63,9 @@ func TestBenchMeasuresProductAndBaseline(t *testing.T) {
 		"kubectl applies what lies in a namespace":        pull.KubectlApply.Objects >= 100 && pull.KubectlApply.WallSeconds > 0,
 		"pull restores all drift":                         pull.DriftTick.ChangedFiles == 100 && pull.DriftTick.APIRequests["create"] == 25,
 		"an idle tick of pull asks Git alone":             pull.IdleTick.APIRequests["list"]+pull.IdleTick.APIRequests["get"]+pull.IdleTick.APIRequests["update"] == 0 && pull.IdleTick.GitRequests > 0,
+		"push-pull stores one object as one file":         both.OneObjectFromCluster.GitObjects > 0 && both.OneObjectFromCluster.ChangedFiles == 1,
+		"push-pull writes one object of Git":              both.OneObjectFromGit.ChangedFiles == 1 && both.OneObjectFromGit.APIRequests["update"] == 1,
+		"an idle tick of push-pull asks Git alone":        both.IdleTick.APIRequests["list"]+both.IdleTick.APIRequests["get"]+both.IdleTick.APIRequests["update"] == 0 && both.IdleTick.GitObjects == 0,
 		"the baseline's first push has every object":      b.FirstPush.GitObjects > 95 && b.FirstPush.CPUSeconds > 0,
 		"the baseline lists each time":                    b.IdleTick.APIRequests["list"] > 20 && b.IdleTick.GitObjects == 0,
 		"the baseline's one object is one file":           b.OneObjectTick.ChangedFiles == 1,

@@ -80,12 +80,13 @@ func Measure(ctx context.Context, stack Stack, settings Settings, n int, progres
 	var product, baseline []Costs
 	var loops []Cost
 	var pulls []Pull
+	var exchanges []Exchange
 	for i := range settings.Repeat {
-		costs, exported, err := r.product(ctx, i+1)
+		costs, both, exported, err := r.product(ctx, i+1)
 		if err != nil {
 			return Size{}, fmt.Errorf("measure the product: %w", err)
 		}
-		product = append(product, costs)
+		product, exchanges = append(product, costs), append(exchanges, both)
 		size.Exported, size.Secrets = sum(exported), exported[secrets]
 		// The same work for both: with Secrets when the product exports them.
 		if costs, err = r.baseline(ctx, i+1, exported[secrets] > 0); err != nil {
@@ -102,7 +103,7 @@ func Measure(ctx context.Context, stack Stack, settings Settings, n int, progres
 		baseline, loops, pulls = append(baseline, costs), append(loops, loop), append(pulls, pull)
 	}
 	size.Product, size.Baseline, size.Loop = medianCosts(product), medianCosts(baseline), medianCost(loops)
-	size.Pull = medianPull(pulls)
+	size.Pull, size.Exchange = medianPull(pulls), medianExchange(exchanges)
 	return size, nil
 }
 

@@ -12,18 +12,20 @@ const limit = 15 * time.Minute
 
 // product measures a new worker with a new enrolment and repository. Exported
 // counts what is in Git, by folder.
-func (r *run) product(ctx context.Context, number int) (costs Costs, exported map[string]int, err error) {
+func (r *run) product(ctx context.Context, number int) (costs Costs, both Exchange, exported map[string]int, err error) {
 	cluster := fmt.Sprintf("product-%d", number)
 	b, err := r.repository(ctx, cluster)
 	if err != nil {
-		return costs, nil, err
+		return costs, both, nil, err
 	}
 	p := &productRun{branch: b}
 	err = r.work(ctx, r.primary, cluster, p, func(ctx context.Context) error {
-		costs, err = p.measure(ctx)
+		if costs, err = p.measure(ctx); err == nil {
+			both, err = p.exchange(ctx)
+		}
 		return err
 	})
-	return costs, p.exported, err
+	return costs, both, p.exported, err
 }
 
 // work runs a new worker for the cluster of a site while the enrolment of that

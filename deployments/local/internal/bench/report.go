@@ -40,7 +40,7 @@ func (r *Report) Judge() {
 // Tables are the report for a terminal.
 func (r Report) Tables() string {
 	return strings.Join([]string{
-		costTable(r.Sizes).plain(), pullTable(r.Sizes).plain(), trafficTable(r.Sizes).plain(), memoryTable(r.Sizes).plain(),
+		costTable(r.Sizes).plain(), pullTable(r.Sizes).plain(), exchangeTable(r.Sizes).plain(), trafficTable(r.Sizes).plain(), memoryTable(r.Sizes).plain(),
 		requirementTable(r.Requirements).plain(),
 	}, "\n")
 }
@@ -58,6 +58,9 @@ func (r Report) page() string {
 	paragraph("## Pull")
 	paragraph("An empty cluster becomes what was pushed. \"Of raw\" is the rate in percent of that of raw POSTs, \"kubectl's\" how often the rate of kubectl fits into it.")
 	paragraph(pullTable(r.Sizes).markdown())
+	paragraph("## Push-pull")
+	paragraph("The enrolment of the first push goes on with strategy push-pull. Latency is the time from the edit until the other side has it.")
+	paragraph(exchangeTable(r.Sizes).markdown())
 	paragraph("## Required figures")
 	paragraph(requirementTable(r.Requirements).markdown())
 	paragraph("## Traffic")
@@ -132,10 +135,14 @@ worker pushed before is applied by another worker, created by raw requests, and 
   Apply that restored all.
 - Idle tick: as above.
 
+**Push-pull** is measured with the worker and the enrolment of the first push, once `+"`starter set-strategy`"+` has changed the
+strategy: %d edits of one ConfigMap in the cluster, and as many of its file in Git by a commit on the server, the median of
+each. Idle ticks are taken off as above.
+
 API requests are counted in the API server's audit log, by the user that each side has to itself; Git requests in the Git
 server's log. Bytes are those on the wire in both directions, TLS and headers included, counted by a relay before either
 server. Git objects are those that arrived in the repository.
-`, perNamespace, times(s.Repeat), s.IntervalSeconds, s.IdleTicks, s.Edits, rawConnections, share, s.Many)
+`, perNamespace, times(s.Repeat), s.IntervalSeconds, s.IdleTicks, s.Edits, rawConnections, share, s.Many, s.Edits)
 }
 
 func times(n int) string {

@@ -22,6 +22,7 @@ const megabyte = 1e6
 
 // The sizes at which figures are required.
 const (
+	small  = 1_000
 	middle = 10_000
 	large  = 100_000
 )
@@ -31,10 +32,14 @@ func requirements(sizes []Size) []Requirement {
 	at := map[int]Costs{}
 	var baseline Costs
 	var pull Pull
+	var both, few Exchange
 	for _, size := range sizes {
 		at[size.Objects] = size.Product
 		if size.Objects == middle {
-			baseline, pull = size.Baseline, size.Pull
+			baseline, pull, both = size.Baseline, size.Pull, size.Exchange
+		}
+		if size.Objects == small {
+			few = size.Exchange
 		}
 	}
 	m, l := at[middle], at[large]
@@ -56,6 +61,9 @@ func requirements(sizes []Size) []Requirement {
 	all.judge("idle pull tick, worker CPU", "under 10 ms", pull.Idle.CPU*1e3, " ms", func(v float64) bool { return v < 10 })
 	all.count("idle pull tick, API requests", "0", at, pull.Idle.allAPIRequests(), func(v float64) bool { return v == 0 })
 	all.count("idle pull tick, Git requests", "1", at, pull.Idle.GitRequests, func(v float64) bool { return math.Abs(v-1) < cut })
+	all.judge("idle push-pull tick, worker CPU", "under 10 ms", both.Idle.CPU*1e3, " ms", func(v float64) bool { return v < 10 })
+	all.judge("one-object push-pull tick from the cluster, worker CPU, times that at 1,000", "at most 2", over(both.FromCluster.CPU, few.FromCluster.CPU), "", func(v float64) bool { return v <= 2 })
+	all.judge("one-object push-pull tick from Git, worker CPU, times that at 1,000", "at most 2", over(both.FromGit.CPU, few.FromGit.CPU), "", func(v float64) bool { return v <= 2 })
 	all.at = large
 	all.judge("idle tick, worker CPU, times that at 10,000", "at most 2", over(l.Idle.CPU, m.Idle.CPU), "", func(v float64) bool { return v <= 2 })
 	all.judge("one-object tick, worker CPU, times that at 10,000", "at most 2", over(l.One.CPU, m.One.CPU), "", func(v float64) bool { return v <= 2 })

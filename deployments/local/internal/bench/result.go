@@ -29,6 +29,19 @@ type Size struct {
 	// Loop is the baseline's first push with a kubectl for each resource.
 	Loop Cost `json:"baselineFirstPushOneByOne"`
 	Pull Pull `json:"pull"`
+	// Exchange is the same enrolment with strategy push-pull.
+	Exchange Exchange `json:"pushPull"`
+}
+
+// Exchange is what it takes to keep both sides in step.
+type Exchange struct {
+	Idle Cost `json:"idleTick"`
+	// FromCluster and FromGit are ticks in which one object was changed on that
+	// side.
+	FromCluster Cost `json:"oneObjectFromCluster"`
+	FromGit     Cost `json:"oneObjectFromGit"`
+	// PeakRSS is that of the worker since its start, in bytes.
+	PeakRSS float64 `json:"peakRSSBytes"`
 }
 
 // Pull is what it takes to make an empty cluster of what was pushed, and to
@@ -173,6 +186,18 @@ func medianPull(all []Pull) Pull {
 	return Pull{
 		First: medianCost(first), Idle: medianCost(idle), Drift: medianCost(drift),
 		PeakRSS: median(peaks), Raw: medianRate(raw), Kubectl: medianRate(kubectl),
+	}
+}
+
+func medianExchange(all []Exchange) Exchange {
+	var idle, fromCluster, fromGit []Cost
+	var peaks []float64
+	for _, e := range all {
+		idle, fromCluster, fromGit = append(idle, e.Idle), append(fromCluster, e.FromCluster), append(fromGit, e.FromGit)
+		peaks = append(peaks, e.PeakRSS)
+	}
+	return Exchange{
+		Idle: medianCost(idle), FromCluster: medianCost(fromCluster), FromGit: medianCost(fromGit), PeakRSS: median(peaks),
 	}
 }
 

@@ -130,6 +130,21 @@ func pullTable(sizes []Size) *table {
 	return t
 }
 
+// exchangeTable has the ticks of push-pull.
+func exchangeTable(sizes []Size) *table {
+	t := &table{header: []string{"objects", "what", "wall", "latency", "CPU", "API requests", "API bytes", "Git requests", "Git bytes", "Git objects"}}
+	for _, size := range sizes {
+		row := func(what string, c Cost) {
+			t.row(count(size.Objects), what, seconds(c.Wall), seconds(c.Latency), seconds(c.CPU), number(c.allAPIRequests()),
+				byteCount(c.APIBytes), number(c.GitRequests), byteCount(c.GitBytes), number(c.GitObjects))
+		}
+		row("idle tick", size.Exchange.Idle)
+		row("one object changed in the cluster", size.Exchange.FromCluster)
+		row("one object changed in Git", size.Exchange.FromGit)
+	}
+	return t
+}
+
 func perSecond(rate Rate) string {
 	if rate.perSecond() == 0 {
 		return nothing
