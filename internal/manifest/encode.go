@@ -1,6 +1,8 @@
 package manifest
 
 import (
+	"bytes"
+	"encoding/json"
 	"fmt"
 	"maps"
 	"math"
@@ -18,17 +20,48 @@ import (
 //
 // The bytes are those of sigs.k8s.io/yaml but for the order of keys, which is that of their bytes: the library's
 // own order puts a10 behind a2, but contradicts itself for keys like 40y, 4D and 9q, so that the place of a key
-// may change from one time to the next. Control characters and the line break U+0085 are kept, too.
+// may change from one time to the next. Control characters and the line break U+0085 are kept, too. An object with
+// a key "<<" is written as JSON, which YAML is a superset of: the library would write a merge.
 func Encode(obj map[string]any) ([]byte, error) {
 	canonical, err := canonicalise(obj)
 	if err != nil {
 		return nil, fmt.Errorf("encode %s: %w", IDOf(obj), err)
 	}
 	out, err := yamlv2.Marshal(canonical)
+	if err == nil && bytes.Contains(out, []byte(mergeKey+":")) && hasMergeKey(obj) {
+		out, err = encodeJSON(obj)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("encode %s: %w", IDOf(obj), err)
 	}
 	return out, nil
+}
+
+// mergeKey is a key that YAML takes for something else, and that the library doesn't quote.
+const mergeKey = "<<"
+
+func hasMergeKey(value any) bool {
+	switch v := value.(type) {
+	case map[string]any:
+		_, has := v[mergeKey]
+		for _, below := range v {
+			has = has || hasMergeKey(below)
+		}
+		return has
+	case []any:
+		return slices.ContainsFunc(v, hasMergeKey)
+	}
+	return false
+}
+
+// encodeJSON is for objects that YAML would say something else of.
+func encodeJSON(obj map[string]any) ([]byte, error) {
+	var out bytes.Buffer
+	encoder := json.NewEncoder(&out)
+	encoder.SetEscapeHTML(false)
+	encoder.SetIndent("", "  ")
+	err := encoder.Encode(obj)
+	return out.Bytes(), err
 }
 
 // Canonical is the content of a file that holds one object, as Encode writes it; false for any other file.

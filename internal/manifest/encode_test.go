@@ -118,3 +118,20 @@ func TestEncodeFoldsNothingAway(t *testing.T) {
 		require.Equal(t, text, documents[0].Object["data"], "%q", encoded)
 	}
 }
+
+func TestAKeyThatLooksLikeAMergeIsKept(t *testing.T) {
+	object := map[string]any{
+		"apiVersion": "example.com/v1", "kind": "Merge", "metadata": map[string]any{"name": "a"},
+		"spec": map[string]any{"<<": map[string]any{"b": int64(1)}, "list": []any{map[string]any{"<<": "c<d"}}, "text": "x\n<<: y\n"},
+	}
+	yaml, err := Encode(object)
+	require.NoError(t, err)
+	documents, problems := Decode("a.yaml", yaml)
+	require.Empty(t, problems)
+	require.Equal(t, object, documents[0].Object)
+
+	object["spec"] = map[string]any{"text": "x\n<<: y\n"}
+	yaml, err = Encode(object)
+	require.NoError(t, err)
+	require.Contains(t, string(yaml), "text: |", "text is none")
+}
