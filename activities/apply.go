@@ -1,7 +1,6 @@
 package activities
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -11,7 +10,7 @@ import (
 
 	"github.com/go-git/go-git/v5/plumbing"
 
-	"github.com/active-cluster-sync/active-cluster-sync/internal/desired"
+	"github.com/active-cluster-sync/active-cluster-sync/internal/exchange"
 	"github.com/active-cluster-sync/active-cluster-sync/internal/kube"
 	"github.com/active-cluster-sync/active-cluster-sync/internal/manifest"
 	"github.com/active-cluster-sync/active-cluster-sync/internal/plan"
@@ -37,36 +36,27 @@ func (a *Activities) Apply(ctx context.Context, in workflows.ApplyInput) (workfl
 // once.
 type pulled struct {
 	repository *repo.Repository
-	desired    *desired.State
 	scope      string
+	// Memory is what push-pull remembers, too, and goes by.
+	exchange.Memory
 	// git and live are the two sides as they were left.
 	git, live tree.Tree
-	agreed    map[string]plan.Pair
 	failing   map[string]*failing
 	contests  map[string]contest
-	// accord is what push-pull remembers beyond that.
-	accord accord
 }
 
 // remember keeps what is remembered as long as it is about the same, and begins anew otherwise; known says which.
 func (a *Activities) remember(repository *repo.Repository, v *view, config workflows.Config) (known bool) {
 	memory := &a.pulled
 	scope := config.Scope() + "\n" + v.Digest()
-	if memory.desired != nil && memory.repository == repository && memory.scope == scope {
+	if memory.Desired != nil && memory.repository == repository && memory.scope == scope {
 		return true
 	}
 	*memory = pulled{
-		repository: repository, desired: desired.New(repository, v.Rules), scope: scope,
-		agreed: map[string]plan.Pair{}, failing: map[string]*failing{}, contests: map[string]contest{},
+		repository: repository, scope: scope, Memory: exchange.NewMemory(repository, v.Rules),
+		failing: map[string]*failing{}, contests: map[string]contest{},
 	}
 	return false
-}
-
-// inFiles orders objects by where Git declares them.
-func (m *pulled) inFiles(a, b string) int {
-	x, _ := m.desired.Origin(a)
-	y, _ := m.desired.Origin(b)
-	return cmp.Or(cmp.Compare(x.File, y.File), cmp.Compare(x.Index, y.Index), cmp.Compare(a, b))
 }
 
 // failing is an object that could not be applied.
@@ -90,7 +80,7 @@ type application struct {
 	changes workflows.Changes
 	pruning pruning
 	// exchange is the look at three sides under push-pull; nil under pull.
-	exchange *exchange
+	exchange *exchange.Exchange
 }
 
 func (a *Activities) apply(ctx context.Context, in workflows.ApplyInput, p *progress) (workflows.ApplyResult, error) {
@@ -113,7 +103,7 @@ func (a *Activities) apply(ctx context.Context, in workflows.ApplyInput, p *prog
 		return workflows.ApplyResult{}, err
 	}
 	err = r.writeAll(ctx, paths)
-	a.pulled.desired.Rest()
+	a.pulled.Desired.Rest()
 	if err != nil {
 		return workflows.ApplyResult{}, err
 	}
@@ -123,7 +113,7 @@ func (a *Activities) apply(ctx context.Context, in workflows.ApplyInput, p *prog
 	a.pulled.git, a.pulled.live = r.git(), r.settled.Tree()
 	result := r.result()
 	if r.exchange != nil {
-		r.exchange.applied(&result, r)
+		r.exchanged(&result)
 	} else {
 		result.Open, result.OpenCount = r.unapplied()
 	}
@@ -135,14 +125,14 @@ func (r *application) choose(ctx context.Context, repository *repo.Repository) (
 	if r.in.Config.Strategy != workflows.PushPull {
 		return r.recall(repository)
 	}
-	r.exchange, err = r.Activities.exchange(ctx, repository, r.revision, r.view, record{
-		config: r.in.Config, settled: r.in.Settled, unsettled: r.in.Open, openCount: r.in.OpenCount, tracked: r.in.Tracked, waiting: r.in.Waiting,
+	r.exchange, err = r.Activities.exchange(ctx, repository, r.revision, r.view, exchange.Record{
+		Config: r.in.Config, Settled: r.in.Settled, Open: r.in.Open, OpenCount: r.in.OpenCount, Tracked: r.in.Tracked, Waiting: r.in.Waiting,
 	}, r.progress)
 	if err != nil {
 		return nil, err
 	}
 	r.forgetContests()
-	return r.exchange.toApply(), nil
+	return r.exchange.ToApply(), nil
 }
 
 // unapplied are the objects that the cluster doesn't have as Git says, for the strategy to come.
@@ -160,7 +150,7 @@ func (r *application) unapplied() (open []workflows.Open, count int) {
 
 // git is what Git asks for, without ignored namespaces.
 func (r *application) git() tree.Tree {
-	return r.Within(r.pulled.desired.Tree())
+	return r.Within(r.pulled.Desired.Tree())
 }
 
 // recall brings what the worker remembers to the revision and lists the objects to look at: those that
@@ -168,11 +158,11 @@ func (r *application) git() tree.Tree {
 func (r *application) recall(repository *repo.Repository) ([]string, error) {
 	memory := &r.pulled
 	known := r.remember(repository, r.view, r.in.Config)
-	if err := memory.desired.Follow(r.revision, r.index); err != nil {
-		memory.desired = nil // half-read: start over at the next attempt
+	if err := memory.Desired.Follow(r.revision, r.index); err != nil {
+		memory.Desired = nil // half-read: start over at the next attempt
 		return nil, err
 	}
-	memory.desired.Resolve(r.index)
+	memory.Desired.Resolve(r.index)
 	r.forgetContests()
 	git := r.git()
 	if known {
@@ -181,7 +171,7 @@ func (r *application) recall(repository *repo.Repository) ([]string, error) {
 	if r.in.Settled.Revision == r.in.Revision && r.in.Settled.Tree == r.state(r.live) && r.in.Settled.Scope == r.in.Config.Scope() {
 		for path, hash := range git.All() {
 			if live, ok := r.live.Get(path); ok {
-				memory.agreed[path] = plan.Pair{Git: hash, Live: live}
+				memory.Agreed[path] = plan.Pair{Git: hash, Live: live}
 			}
 		}
 	}
@@ -229,8 +219,8 @@ func (r *application) writeAll(ctx context.Context, paths []string) error {
 // decide plans the writes for some paths. What failed before and hasn't changed waits for its time.
 func (r *application) decide(paths []string) []plan.Write {
 	memory := &r.pulled
-	writes, same := plan.Pull{Git: r.git(), Live: r.live, Agreed: memory.agreed, Paths: slices.Compact(slices.Sorted(slices.Values(paths)))}.Writes()
-	maps.Copy(memory.agreed, same)
+	writes, same := plan.Pull{Git: r.git(), Live: r.live, Agreed: memory.Agreed, Paths: slices.Compact(slices.Sorted(slices.Values(paths)))}.Writes()
+	maps.Copy(memory.Agreed, same)
 	differs := map[string]bool{}
 	for _, w := range writes {
 		differs[w.Path] = true
@@ -255,23 +245,23 @@ func (r *application) write(ctx context.Context, batch []plan.Write) error {
 		return nil
 	}
 	memory := &r.pulled
-	slices.SortFunc(batch, func(a, b plan.Write) int { return memory.inFiles(a.Path, b.Path) }) // each file is decoded once
+	slices.SortFunc(batch, func(a, b plan.Write) int { return memory.InFiles(a.Path, b.Path) }) // each file is decoded once
 	planned := map[string]plannedWrite{}
 	writes := func(yield func(kube.Write) bool) { // each is read when its turn comes
 		for _, w := range batch {
-			resource, object, err := memory.desired.Object(w.Path, r.index)
+			resource, object, err := memory.Desired.Object(w.Path, r.index)
 			if err != nil {
 				r.fail(w, err)
 				continue
 			}
 			p := plannedWrite{Write: w}
-			if isSecret(w.Path) {
+			if manifest.IsSecretPath(w.Path) {
 				p.secret = object
 			}
 			planned[w.Path] = p
 			if !yield(kube.Write{
 				Path: w.Path, Resource: resource, Object: object, Hash: w.Git, Live: w.Live,
-				Recreate: r.in.Config.RecreateImmutable, Scaled: memory.desired.IsScaled(manifest.IDOf(object)),
+				Recreate: r.in.Config.RecreateImmutable, Scaled: memory.Desired.IsScaled(manifest.IDOf(object)),
 				Exactly: r.exchange != nil,
 			}) {
 				return
@@ -292,7 +282,7 @@ type plannedWrite struct {
 
 // failure is why it failed. A webhook may quote what it refuses, and a Secret must not be quoted.
 func (w plannedWrite) failure(err error) error {
-	if isSecret(w.Path) {
+	if manifest.IsSecretPath(w.Path) {
 		return errors.New(secrets.Redact(err.Error(), w.secret))
 	}
 	return err
@@ -305,10 +295,10 @@ func (r *application) took(planned plannedWrite, written kube.Written) {
 	case kube.Created, kube.Updated, kube.Recreated, kube.Unchanged:
 		delete(memory.failing, w.Path)
 		r.overwritten(w, written)
-		memory.agreed[w.Path] = plan.Pair{Git: w.Git, Live: written.Hash}
+		memory.Agreed[w.Path] = plan.Pair{Git: w.Git, Live: written.Hash}
 		r.settled.Put(w.Path, written.Hash)
 	case kube.Moved:
-		r.settled.Put(w.Path, outdated) // for Commit to look at
+		r.settled.Put(w.Path, exchange.Outdated) // for Commit to look at
 		return
 	case kube.Skipped:
 		r.fail(w, fmt.Errorf("the object in the cluster is not synced (%s): remove it from Git, or lift the reason", written.Reason))
@@ -381,7 +371,7 @@ func (r *application) awaitKinds(ctx context.Context, batch []plan.Write) ([]str
 		r.Logger.Warn("some kinds are not served yet; their objects wait", "cluster", r.Cluster, "error", err.Error())
 	}
 	before := r.git()
-	r.pulled.desired.Resolve(r.index)
+	r.pulled.Desired.Resolve(r.index)
 	return plan.Touched(before, r.git(), tree.Tree{}, tree.Tree{}), ctx.Err()
 }
 
@@ -392,7 +382,7 @@ func (r *application) reporting(verb string) kube.ApplyOptions {
 // result is what the workflow is told.
 func (r *application) result() workflows.ApplyResult {
 	failures := slices.Clone(r.pruning.lost)
-	for _, m := range r.pulled.desired.Mistakes() {
+	for _, m := range r.pulled.Desired.Mistakes() {
 		failures = append(failures, workflows.Failure{Object: m.Object, File: manifest.FileLine(m.File, m.Line), Message: m.Message})
 	}
 	var retry time.Duration

@@ -21,7 +21,7 @@ type contest struct {
 // changed it when that happens again and again.
 func (r *application) overwritten(w plan.Write, written kube.Written) {
 	memory := &r.pulled
-	if written.Action != kube.Created && written.Action != kube.Updated || memory.agreed[w.Path].Git != w.Git {
+	if written.Action != kube.Created && written.Action != kube.Updated || memory.Agreed[w.Path].Git != w.Git {
 		return
 	}
 	rival, now := written.Overwrote, time.Now()

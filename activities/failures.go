@@ -26,7 +26,7 @@ func (r *application) unserved() []workflows.Failure {
 // failure says what is wrong with an object, and where Git declares it.
 func (a *Activities) failure(path string, err error) workflows.Failure {
 	f := workflows.Failure{Object: manifest.ObjectName(path), Message: brief(err.Error())}
-	if origin, ok := a.pulled.desired.Origin(path); ok {
+	if origin, ok := a.pulled.Desired.Origin(path); ok {
 		f.File = manifest.FileLine(origin.File, origin.Line)
 	}
 	return f

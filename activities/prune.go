@@ -11,6 +11,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/active-cluster-sync/active-cluster-sync/internal/desired"
+	"github.com/active-cluster-sync/active-cluster-sync/internal/exchange"
 	"github.com/active-cluster-sync/active-cluster-sync/internal/kube"
 	"github.com/active-cluster-sync/active-cluster-sync/internal/manifest"
 	"github.com/active-cluster-sync/active-cluster-sync/internal/plan"
@@ -61,7 +62,7 @@ func (r *application) prune(ctx context.Context, repository *repo.Repository) er
 		return err
 	}
 	if r.exchange != nil {
-		if removal.Candidates, err = r.exchange.toDelete(ctx, removal.Candidates); err != nil {
+		if removal.Candidates, err = r.exchange.ToDelete(ctx, removal.Candidates); err != nil {
 			return err
 		}
 	}
@@ -177,13 +178,13 @@ func (r *application) gone(ctx context.Context, repository *repo.Repository, bef
 		return nil, err
 	}
 	kinds := &asking{kinds: r.index}
-	gone, unread, err := r.pulled.desired.Gone(before, kinds)
+	gone, unread, err := r.pulled.Desired.Gone(before, kinds)
 	if err != nil {
 		return nil, err
 	}
 	switch r.pruning.undecided = unread != ""; {
 	case unread == "":
-	case r.pulled.desired.Reads(unread): // but it has become another tool's
+	case r.pulled.Desired.Reads(unread): // but it has become another tool's
 		r.doubt(unread)
 	default:
 		r.Logger.Warn("deletions wait until a file can be read", "cluster", r.Cluster, "file", unread)
@@ -258,10 +259,10 @@ func (r *application) deleted(written kube.Written) {
 	switch written.Action {
 	case kube.Deleted:
 		r.settled.Remove(written.Path)
-		delete(r.pulled.agreed, written.Path)
+		delete(r.pulled.Agreed, written.Path)
 		r.note(written.Path, kube.Deleted)
 	case kube.Moved:
-		r.settled.Put(written.Path, outdated) // for Commit to look at
+		r.settled.Put(written.Path, exchange.Outdated) // for Commit to look at
 	case kube.Kept:
 		r.pruning.kept[written.Path] = written.Reason
 	case kube.Replaced:

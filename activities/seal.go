@@ -9,7 +9,6 @@ import (
 	"maps"
 	"runtime"
 	"slices"
-	"strings"
 	"sync"
 
 	"github.com/go-git/go-git/v5/plumbing"
@@ -71,7 +70,7 @@ func (a *Activities) seal(ctx context.Context, v *view, repository *repo.Reposit
 		return nil, err
 	}
 	for _, c := range changes {
-		if !isSecret(c.Path) {
+		if !manifest.IsSecretPath(c.Path) {
 			continue
 		}
 		s.stored[c.Path] = c.To
@@ -94,7 +93,7 @@ func (s *sealing) follow() []tree.Change {
 		switch {
 		case c.To.IsZero():
 			s.tree.Remove(c.Path)
-		case isSecret(c.Path):
+		case manifest.IsSecretPath(c.Path):
 			look[c.Path] = c.To
 		default:
 			s.tree.Put(c.Path, c.To)
@@ -110,15 +109,6 @@ func (s *sealing) follow() []tree.Change {
 		changes = append(changes, tree.Change{Path: path, To: look[path]})
 	}
 	return changes
-}
-
-// isSecret reports whether a canonical path is that of a Secret.
-func isSecret(path string) bool {
-	if !strings.Contains(path, "/secrets/") {
-		return false
-	}
-	location, ok := manifest.ParsePath(path)
-	return ok && location.Group == "" && location.Resource == "secrets"
 }
 
 // encryptChanged finds or makes the encrypted file of each of some Secrets.

@@ -18,7 +18,7 @@ import (
 // else answers for it (manifest.Bond); or when it is one that Git declares, under the name of another API group
 // (withoutAliases).
 func (r *application) strays(gone map[string]bool) (strays []plan.Candidate, known bool) {
-	if file := r.pulled.desired.Obscure(); file != "" {
+	if file := r.pulled.Desired.Obscure(); file != "" {
 		r.Logger.Warn("what Git doesn't declare is left in the cluster until a file can be read in full, and its kinds are known",
 			"cluster", r.Cluster, "file", file)
 		return nil, false
@@ -28,7 +28,7 @@ func (r *application) strays(gone map[string]bool) (strays []plan.Candidate, kno
 		protected[k.Path] = k.Reason == protectedInGit
 	}
 	for path := range r.live.All() {
-		if _, decided := gone[path]; decided || protected[path] || r.pulled.desired.Declares(path) || !r.current(path) {
+		if _, decided := gone[path]; decided || protected[path] || r.pulled.Desired.Declares(path) || !r.current(path) {
 			continue
 		}
 		if c, ok := r.candidate(path, true); ok && c.UID != "" {
@@ -60,7 +60,7 @@ func (r *application) withoutAliases(candidates []plan.Candidate) []plan.Candida
 		return nil
 	}
 	declared := map[string]bool{}
-	for path := range r.pulled.desired.Declared() {
+	for path := range r.pulled.Desired.Declared() {
 		if entry, ok := r.index.Lookup(path); ok && entry.UID != "" {
 			declared[entry.UID] = true
 		}
@@ -80,7 +80,7 @@ func (r *application) keep() (list []workflows.Kept, count int) {
 	for _, k := range r.in.Kept {
 		_, again := r.pruning.kept[k.Path]
 		_, there := r.settled.Get(k.Path)
-		if there && !again && !r.pulled.desired.Declares(k.Path) && !slices.Contains(doomed, k.Path) {
+		if there && !again && !r.pulled.Desired.Declares(k.Path) && !slices.Contains(doomed, k.Path) {
 			list = append(list, k)
 			still++
 		} else if again {

@@ -188,6 +188,15 @@ func isDevice(name string) bool {
 	return len(name) == 4 && (port == "COM" || port == "LPT") && name[3] >= '0' && name[3] <= '9'
 }
 
+// IsSecretPath reports whether a canonical path is that of a Secret.
+func IsSecretPath(path string) bool {
+	if !strings.Contains(path, "/secrets/") {
+		return false
+	}
+	location, ok := ParsePath(path)
+	return ok && location.Group == "" && location.Resource == "secrets"
+}
+
 // unescape is the inverse of escape; false where an escape is malformed.
 func unescape(s string) (string, bool) {
 	if strings.IndexByte(s, '%') < 0 {

@@ -123,7 +123,7 @@ func (p *pushing) desired() (tree.Tree, error) {
 	}
 	return p.live.Edit(func(e *tree.Editor) {
 		for _, f := range files {
-			if live, ok := p.live.Get(f.Path); ok && isSecretPath(f.Path) && p.holds(f.To, live) {
+			if live, ok := p.live.Get(f.Path); ok && manifest.IsSecretPath(f.Path) && p.holds(f.To, live) {
 				e.Put(f.Path, f.To)
 			}
 		}
@@ -134,11 +134,6 @@ func (p *pushing) desired() (tree.Tree, error) {
 func (p *pushing) holds(file, secret plumbing.Hash) bool {
 	content, err := p.Repository.Read(file)
 	return err == nil && p.Rules.Holds(content, secret)
-}
-
-func isSecretPath(path string) bool {
-	location, ok := manifest.ParsePath(path)
-	return ok && location.ResourceName() == "secrets"
 }
 
 // file is what would become of one file. The content is that of the live object; nil for none.
@@ -181,7 +176,7 @@ func (p *pushing) moves(c tree.Change) moves {
 		m.then = then
 	}
 	m.edited = m.then != live
-	if isSecretPath(c.Path) && !p.Rules.Keys.Empty() {
+	if manifest.IsSecretPath(c.Path) && !p.Rules.Keys.Empty() {
 		m.edited = !p.holds(m.then, live)
 	}
 	return m

@@ -1,4 +1,4 @@
-package activities
+package exchange
 
 import (
 	"bytes"
@@ -14,10 +14,10 @@ import (
 	"github.com/active-cluster-sync/active-cluster-sync/internal/yamledit"
 )
 
-// drafts are files of Git as they shall become. People's files are edited in place: what doesn't change stays as
+// Drafts are files of Git as they shall become. People's files are edited in place: what doesn't change stays as
 // they wrote it.
-type drafts struct {
-	*exchange
+type Drafts struct {
+	*Exchange
 	files map[string]*draft
 }
 
@@ -35,11 +35,11 @@ type draft struct {
 	removed map[int]bool
 }
 
-func (x *exchange) drafts() *drafts { return &drafts{x, map[string]*draft{}} }
+func (x *Exchange) drafts() *Drafts { return &Drafts{x, map[string]*draft{}} }
 
 // document is the object as it stands in its file, nil where no file declares it.
-func (d *drafts) document(path string) (map[string]any, error) {
-	origin, ok := d.pulled.desired.Origin(path)
+func (d *Drafts) document(path string) (map[string]any, error) {
+	origin, ok := d.Memory.Desired.Origin(path)
 	if !ok {
 		return nil, nil
 	}
@@ -51,8 +51,8 @@ func (d *drafts) document(path string) (map[string]any, error) {
 }
 
 // put makes an object what is wanted, in the file that declares it or in a new one.
-func (d *drafts) put(path string, want map[string]any) error {
-	origin, declared := d.pulled.desired.Origin(path)
+func (d *Drafts) put(path string, want map[string]any) error {
+	origin, declared := d.Memory.Desired.Origin(path)
 	file := origin.File
 	if !declared {
 		file = path
@@ -62,7 +62,7 @@ func (d *drafts) put(path string, want map[string]any) error {
 		return err
 	}
 	f.changed = true
-	if isSecret(path) && !d.Keys.Empty() {
+	if manifest.IsSecretPath(path) && !d.Keys.Empty() {
 		if err := f.seal(); err != nil {
 			return err
 		}
@@ -74,8 +74,8 @@ func (d *drafts) put(path string, want map[string]any) error {
 }
 
 // remove takes an object out of the file that declares it.
-func (d *drafts) remove(path string) error {
-	origin, ok := d.pulled.desired.Origin(path)
+func (d *Drafts) remove(path string) error {
+	origin, ok := d.Memory.Desired.Origin(path)
 	if !ok {
 		return nil
 	}
@@ -87,14 +87,14 @@ func (d *drafts) remove(path string) error {
 	return nil
 }
 
-// sealAnew encrypts the files of Secrets that aren't encrypted for the recipients of now, but for those of people.
-func (d *drafts) sealAnew() error {
-	for path := range d.git.All() {
-		origin, _ := d.pulled.desired.Origin(path)
-		if !isSecret(path) || origin.File != path || !origin.Encrypted {
+// SealAnew encrypts the files of Secrets that aren't encrypted for the recipients of now, but for those of people.
+func (d *Drafts) SealAnew() error {
+	for path := range d.Git.All() {
+		origin, _ := d.Memory.Desired.Origin(path)
+		if !manifest.IsSecretPath(path) || origin.File != path || !origin.Encrypted {
 			continue
 		}
-		content, err := d.repository.ReadFile(d.tip, path)
+		content, err := d.Repository.ReadFile(d.Tip, path)
 		if err != nil {
 			return fmt.Errorf("read %s: %w", path, err)
 		}
@@ -110,12 +110,12 @@ func (d *drafts) sealAnew() error {
 }
 
 // open reads a file of the tip, once.
-func (d *drafts) open(name string) (*draft, error) {
+func (d *Drafts) open(name string) (*draft, error) {
 	if f := d.files[name]; f != nil {
 		return f, nil
 	}
 	f := &draft{name: name, removed: map[int]bool{}}
-	content, err := d.repository.ReadFile(d.tip, name)
+	content, err := d.Repository.ReadFile(d.Tip, name)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("read %s: %w", name, err)
 	}
@@ -197,7 +197,7 @@ func (f *draft) add(want map[string]any) error {
 }
 
 // finish is the content of the file; nil when nothing is left of it.
-func (f *draft) finish(x *exchange) ([]byte, error) {
+func (f *draft) finish(x *Exchange) ([]byte, error) {
 	gone := slices.Sorted(maps.Keys(f.removed))
 	slices.Reverse(gone)
 	if f.sealed {
@@ -219,7 +219,7 @@ func (f *draft) finish(x *exchange) ([]byte, error) {
 }
 
 // encrypt sees to it that what can be read from the file is what was put in.
-func (f *draft) encrypt(x *exchange) ([]byte, error) {
+func (f *draft) encrypt(x *Exchange) ([]byte, error) {
 	var plaintext bytes.Buffer
 	for i, document := range f.documents {
 		content, err := manifest.Encode(document)
@@ -251,15 +251,15 @@ func (f *draft) encrypt(x *exchange) ([]byte, error) {
 	return secrets.Seal(x.Keys, plaintext.Bytes(), check)
 }
 
-// contents are the files that shall be written, or taken away where there is no content. A file for which that
+// Contents are the files that shall be written, or taken away where there is no content. A file for which that
 // fails is left as it is; the errors are by file.
-func (d *drafts) contents() (files map[string][]byte, failed map[string]error) {
+func (d *Drafts) Contents() (files map[string][]byte, failed map[string]error) {
 	files, failed = map[string][]byte{}, map[string]error{}
 	for name, f := range d.files {
 		if !f.changed {
 			continue
 		}
-		content, err := f.finish(d.exchange)
+		content, err := f.finish(d.Exchange)
 		if err != nil {
 			failed[name] = err
 			continue
