@@ -23,9 +23,10 @@ type Drafts struct {
 
 // draft is one file.
 type draft struct {
-	name    string
-	text    []byte
-	changed bool
+	name string
+	// text is what the file shall hold, before what it holds, both in clear.
+	text, before []byte
+	changed      bool
 	// sealed: the file is encrypted, or shall be. Then documents are its content, for of an encrypted file nothing
 	// can be kept as it was written but who can read it: theirs is the encrypted file of people, nil for our own.
 	sealed    bool
@@ -132,6 +133,7 @@ func (d *Drafts) open(name string) (*draft, error) {
 			f.theirs = content
 		}
 	}
+	f.before = f.text
 	d.files[name] = f
 	return f, nil
 }
@@ -198,13 +200,23 @@ func (f *draft) add(want map[string]any) error {
 
 // finish is the content of the file; nil when nothing is left of it.
 func (f *draft) finish(x *Exchange) ([]byte, error) {
+	content, err := f.inClear()
+	if err != nil || content == nil || !f.sealed {
+		return content, err
+	}
+	return f.encrypt(x, content)
+}
+
+// inClear is that before it is encrypted.
+func (f *draft) inClear() ([]byte, error) {
 	gone := slices.Sorted(maps.Keys(f.removed))
 	slices.Reverse(gone)
+	clear(f.removed) // it may be asked for again
 	if f.sealed {
 		for _, index := range gone {
 			f.documents = slices.Delete(f.documents, index, index+1)
 		}
-		return f.encrypt(x)
+		return encodeAll(f.documents)
 	}
 	for _, index := range gone {
 		rest, empty, err := yamledit.Remove(f.text, index)
@@ -212,28 +224,31 @@ func (f *draft) finish(x *Exchange) ([]byte, error) {
 			return nil, err
 		}
 		if f.text = rest; empty {
-			return nil, nil
+			f.text = nil
+			break
 		}
 	}
 	return f.text, nil
 }
 
-// encrypt sees to it that what can be read from the file is what was put in.
-func (f *draft) encrypt(x *Exchange) ([]byte, error) {
-	var plaintext bytes.Buffer
-	for i, document := range f.documents {
-		content, err := manifest.Encode(document)
+// encodeAll is a file of some objects; nil without any.
+func encodeAll(objects []map[string]any) ([]byte, error) {
+	var all []byte
+	for i, object := range objects {
+		content, err := manifest.Encode(object)
 		if err != nil {
 			return nil, err
 		}
 		if i > 0 {
-			plaintext.WriteString("---\n")
+			all = append(all, "---\n"...)
 		}
-		plaintext.Write(content)
+		all = append(all, content...)
 	}
-	if len(f.documents) == 0 {
-		return nil, nil
-	}
+	return all, nil
+}
+
+// encrypt sees to it that what can be read from the file is what was put in.
+func (f *draft) encrypt(x *Exchange, plaintext []byte) ([]byte, error) {
 	check := func(readable []byte) error {
 		documents, problems := manifest.Decode(f.name, readable)
 		same := len(problems) == 0 && len(documents) == len(f.documents)
@@ -246,9 +261,9 @@ func (f *draft) encrypt(x *Exchange) ([]byte, error) {
 		return nil
 	}
 	if f.theirs != nil {
-		return secrets.Reseal(x.Keys, f.theirs, plaintext.Bytes(), check)
+		return secrets.Reseal(x.Keys, f.theirs, plaintext, check)
 	}
-	return secrets.Seal(x.Keys, plaintext.Bytes(), check)
+	return secrets.Seal(x.Keys, plaintext, check)
 }
 
 // Contents are the files that shall be written, or taken away where there is no content. A file for which that
@@ -267,4 +282,27 @@ func (d *Drafts) Contents() (files map[string][]byte, failed map[string]error) {
 		files[name] = content
 	}
 	return files, failed
+}
+
+// Text is a file in clear, as it is and as it shall become; nil where there is none.
+type Text struct {
+	Before, After []byte
+	// Sealed: it is stored encrypted.
+	Sealed bool
+}
+
+// Texts are the files that shall be written, by name, for people to look at.
+func (d *Drafts) Texts() (map[string]Text, error) {
+	texts := map[string]Text{}
+	for name, f := range d.files {
+		if !f.changed {
+			continue
+		}
+		after, err := f.inClear()
+		if err != nil {
+			return nil, fmt.Errorf("%s can't be written: %w", name, err)
+		}
+		texts[name] = Text{Before: f.before, After: after, Sealed: f.sealed}
+	}
+	return texts, nil
 }
