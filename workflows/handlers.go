@@ -7,7 +7,7 @@ import (
 	"go.temporal.io/sdk/workflow"
 )
 
-// registerMessages makes ClusterSync answer to its query, updates and signals.
+// registerMessages makes ClusterSync answer to its queries, updates and signals.
 func (s *clusterSync) registerMessages(ctx workflow.Context) error {
 	if err := workflow.SetQueryHandlerWithOptions(ctx, StatusQuery,
 		func() (Status, error) { return s.status(ctx), nil },
@@ -17,6 +17,11 @@ func (s *clusterSync) registerMessages(ctx workflow.Context) error {
 	if err := workflow.SetQueryHandlerWithOptions(ctx, HistoryQuery,
 		func() ([]Record, error) { return nonNil(s.state.Recent), nil },
 		workflow.QueryHandlerOptions{Description: descriptions[HistoryQuery]}); err != nil {
+		return err
+	}
+	if err := workflow.SetQueryHandlerWithOptions(ctx, AgreementQuery,
+		func() (Agreement, error) { return s.state.agreement(), nil },
+		workflow.QueryHandlerOptions{Description: descriptions[AgreementQuery]}); err != nil {
 		return err
 	}
 	return errors.Join(

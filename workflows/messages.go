@@ -18,6 +18,26 @@ const StatusQuery = "status"
 // that could not do their work.
 const HistoryQuery = "history"
 
+// AgreementQuery answers with an Agreement.
+const AgreementQuery = "agreement"
+
+// Agreement is what a sync goes by beside the two sides: the enrolment as it is now, and what the earlier syncs left
+// to be remembered.
+type Agreement struct {
+	Config Config `json:"config"`
+	// Settled is the last agreement of both sides as push-pull may build on it; zero where there is none. Open are
+	// the first objects for which it doesn't hold, OpenCount is the number of all.
+	Settled   Settled `json:"settled,omitzero"`
+	Open      []Open  `json:"open,omitempty"`
+	OpenCount int     `json:"openCount,omitempty"`
+	// Tracked, Waiting, Approved, Mirrored and Kept are those of ApplyInput.
+	Tracked  []string `json:"tracked,omitempty"`
+	Waiting  bool     `json:"waiting,omitempty"`
+	Approved string   `json:"approved,omitempty"`
+	Mirrored bool     `json:"mirrored,omitempty"`
+	Kept     []Kept   `json:"kept,omitempty"`
+}
+
 // SetStrategy is the argument of set-strategy.
 type SetStrategy struct {
 	Strategy Strategy `json:"strategy"`
@@ -54,6 +74,7 @@ var descriptions = map[string]string{
 	PauseMessage:                "Stop syncing until resume, keeping everything as it is.",
 	ResumeMessage:               "Go on syncing after pause.",
 	ApproveMessage:              `Carry out the deletions that wait for approval. Argument: {"digest": "…"}, the one that status shows under pending`,
+	AgreementQuery:              "What the next sync goes by beside the two sides: the enrolment, and what is remembered of earlier syncs.",
 	HistoryQuery:                "The last syncs that changed something or could not do their work, newest first.",
 	StatusQuery:                 "Strategy, state with reason, revision, lag, objects, failures and the last syncs.",
 }

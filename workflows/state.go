@@ -198,6 +198,16 @@ func (s *State) base(config Config) (settled Settled, open []Open, count int) {
 	return s.Settled, s.Open, s.OpenCount
 }
 
+// agreement answers the query.
+func (s *State) agreement() Agreement {
+	a := Agreement{
+		Config: s.Config, Tracked: s.Tracked, Waiting: s.Pending.Count > 0, Approved: s.Approved,
+		Mirrored: s.Mirrored == s.Config.Scope(), Kept: s.Kept,
+	}
+	a.Settled, a.Open, a.OpenCount = s.base(s.Config)
+	return a
+}
+
 // commitRetry is when objects that could not be stored are tried again though they are the same.
 const commitRetry = 5 * time.Minute
 
