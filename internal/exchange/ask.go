@@ -95,6 +95,7 @@ func (x *Exchange) ask(ctx context.Context, subjects []*Subject, content func(*S
 		contents[s.Path] = object
 		writes = append(writes, kube.Write{
 			Path: s.Path, Resource: resource, Object: object, Live: s.Live, Recreate: true, Scaled: x.Memory.Desired.IsScaled(manifest.IDOf(object)),
+			Exactly: true, // an answer about a later edit would be taken for one about this one
 		})
 	}
 	x.Say("comparing %d objects", len(writes))
@@ -111,9 +112,6 @@ func (x *Exchange) ask(ctx context.Context, subjects []*Subject, content func(*S
 
 // answer makes out what a dry run says.
 func (x *Exchange) answer(ctx context.Context, s *Subject, written kube.Written, content map[string]any) (plan.Answer, error) {
-	if entry, _ := x.Index.Lookup(s.Path); entry.Hash != s.Live {
-		s.Elusive = true // it is another one by now
-	}
 	switch written.Action {
 	case kube.Unchanged:
 		return plan.Yes, nil
