@@ -235,13 +235,16 @@ func (s *store) size(file plumbing.Hash) (int64, error) {
 }
 
 func (s *store) read(file plumbing.Hash) ([]byte, error) {
-	size, err := s.size(file)
-	if err != nil {
+	o, err := s.git.EncodedObject(plumbing.BlobObject, file)
+	switch {
+	case err == nil && o.Size() < MaxFileSize:
+		return s.content(o)
+	case err != nil && !errors.Is(err, plumbing.ErrObjectNotFound):
+		return nil, s.readError("blob", file, err)
+	}
+	if _, err := s.size(file); err != nil { // a damaged pack can look as if the object was missing
 		return nil, err
 	}
-	if size >= MaxFileSize {
-		return nil, fmt.Errorf("%w: the limit is %d MiB, and %s has more or was never fetched",
-			ErrTooLarge, MaxFileSize>>20, file)
-	}
-	return s.blob(file)
+	return nil, fmt.Errorf("%w: the limit is %d MiB, and %s has more or was never fetched",
+		ErrTooLarge, MaxFileSize>>20, file)
 }

@@ -332,14 +332,18 @@ func (s *store) blob(h plumbing.Hash) ([]byte, error) {
 	if err != nil {
 		return nil, s.readError("blob", h, err)
 	}
+	return s.content(o)
+}
+
+func (s *store) content(o plumbing.EncodedObject) ([]byte, error) {
 	r, err := o.Reader()
 	if err != nil {
-		return nil, s.readError("blob", h, err)
+		return nil, s.readError("blob", o.Hash(), err)
 	}
 	defer r.Close()
 	data := make([]byte, o.Size())
 	if _, err := io.ReadFull(r, data); err != nil {
-		return nil, s.readError("blob", h, err)
+		return nil, s.readError("blob", o.Hash(), err)
 	}
 	return data, nil
 }
