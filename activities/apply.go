@@ -201,16 +201,16 @@ func (r *application) due() []string {
 func (r *application) writeAll(ctx context.Context, paths []string) error {
 	writes := r.decide(paths)
 	for stage := plan.Foundations; stage <= plan.Gates; stage++ {
-		batch := slices.DeleteFunc(slices.Clone(writes), func(w plan.Write) bool { return plan.StageOf(w.Path) != stage })
-		if err := r.write(ctx, batch); err != nil {
-			return err
-		}
-		if stage == plan.Foundations {
-			appeared, err := r.awaitKinds(ctx, batch)
+		if stage == plan.Others { // no kind that appears is of an earlier stage, and by now most of them are served
+			appeared, err := r.awaitKinds(ctx, writes)
 			if err != nil {
 				return err
 			}
 			writes = append(writes, r.decide(appeared)...)
+		}
+		batch := slices.DeleteFunc(slices.Clone(writes), func(w plan.Write) bool { return plan.StageOf(w.Path) != stage })
+		if err := r.write(ctx, batch); err != nil {
+			return err
 		}
 	}
 	return nil
@@ -355,9 +355,9 @@ func (r *application) fail(w plan.Write, err error) {
 
 // awaitKinds waits until the CustomResourceDefinitions that were just written are served and lists the
 // objects whose kind the cluster knows by now.
-func (r *application) awaitKinds(ctx context.Context, batch []plan.Write) ([]string, error) {
+func (r *application) awaitKinds(ctx context.Context, written []plan.Write) ([]string, error) {
 	var names []string
-	for _, w := range batch {
+	for _, w := range written {
 		location, _ := manifest.ParsePath(w.Path)
 		if location.ResourceName() == definitions && r.pulled.failing[w.Path] == nil {
 			names = append(names, location.Name)

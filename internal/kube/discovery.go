@@ -21,7 +21,7 @@ const (
 	// tell of everything but a change of the API server itself.
 	recheck = 10 * time.Minute
 	// discoveryPause is between two discoveries of which the second was asked for: an operator's
-	// definitions come by the dozen.
+	// definitions come by the dozen. An incomplete one is tried again sooner.
 	discoveryPause = time.Second
 	// An incomplete discovery is tried again after a pause that doubles between these.
 	minRetry, maxRetry = 250 * time.Millisecond, 30 * time.Second
@@ -68,7 +68,7 @@ func (x *Index) awaitReason(ctx context.Context, at time.Duration) bool {
 	case <-timer.C:
 		return true
 	case <-x.rediscover:
-		return sleep(ctx, time.Until(last.Add(discoveryPause)))
+		return sleep(ctx, time.Until(last.Add(min(at, discoveryPause))))
 	case <-ctx.Done():
 		return false
 	}
