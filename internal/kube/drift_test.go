@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -99,6 +100,49 @@ func managers(u *unstructured.Unstructured) (names []string) {
 		names = append(names, entry.Manager)
 	}
 	return names
+}
+
+// What the watch told of a drifted object is all that undoing the drift takes.
+func TestDriftIsUndoneWithoutReadingTheObject(t *testing.T) {
+	t.Parallel()
+	g := newGate(t)
+	index := startIndex(t, g.cluster())
+	snapshot(t, index)
+	ns := namespace(t)
+	git := func() kube.Write { return wanted(t, index, configMap(ns, "a", "1")) }
+	first := written(t, index, git())
+	u := object(t, configMap(ns, "a", "1"))
+	undo := func() (asked []string) {
+		t.Helper()
+		editAs(t, "kubectl-edit", u, annotate("example.com/hand", "mine"))
+		until(t, "the index knows", func() bool {
+			e, _ := index.Lookup(first.Path)
+			return e.ResourceVersion == read(t, u).GetResourceVersion()
+		})
+		g.requests()
+		result := written(t, index, git())
+		require.Equal(t, kube.Updated, result.Action)
+		require.Equal(t, first.Hash, result.Hash)
+		require.Equal(t, "kubectl-edit", result.Overwrote.Manager)
+		require.Empty(t, read(t, u).GetAnnotations())
+		path := " /api/v1/namespaces/" + ns + "/configmaps/a"
+		for _, request := range g.requests() { // definitions of other tests make this index look around
+			if verb, ours := strings.CutSuffix(request, path); ours {
+				asked = append(asked, verb)
+			}
+		}
+		return asked
+	}
+	require.Equal(t, []string{"PUT"}, undo())
+
+	late := sync.OnceFunc(func() { editAs(t, "kubectl-edit", u, annotate("example.com/late", "mine")) })
+	g.refusing(func(request string) int {
+		if strings.HasPrefix(request, "PUT ") {
+			late()
+		}
+		return 0
+	})
+	require.Equal(t, []string{"PUT", "GET", "PUT"}, undo(), "what the index doesn't know yet is not overwritten unseen")
 }
 
 func TestWhatGitNoLongerDeclaresGoes(t *testing.T) {

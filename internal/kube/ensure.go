@@ -73,7 +73,7 @@ func (w *writer) create(ctx context.Context, t target) (Written, error) {
 // update overwrites an object as a whole, at the version that was read: what a person added to it would
 // survive a server-side apply.
 func (w *writer) update(ctx context.Context, t target) (Written, error) {
-	live, err := t.read(ctx)
+	live, err := w.live(ctx, t)
 	if err != nil {
 		return Written{}, err
 	}
@@ -179,6 +179,14 @@ func (w *writer) takesOver(t target, reason string, wanted *unstructured.Unstruc
 	}
 	_, skipped := w.index.skip(t.kind, wanted.Object)
 	return !skipped
+}
+
+// live is the object that is to be overwritten.
+func (w *writer) live(ctx context.Context, t target) (*unstructured.Unstructured, error) {
+	if live := w.index.recall(t); live != nil {
+		return live, nil
+	}
+	return t.read(ctx)
 }
 
 // read gets the object, at the version that the index saw or a later one. That much the API server may answer

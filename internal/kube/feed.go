@@ -11,7 +11,6 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/apis/meta/internalversion"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	utilnet "k8s.io/apimachinery/pkg/util/net"
 	"k8s.io/apimachinery/pkg/util/wait"
@@ -160,11 +159,15 @@ func (f *feed) forward(ctx context.Context, w *recordWatch, listing bool) {
 	defer close(w.out)
 	defer w.stop()
 	for event := range w.source.ResultChan() {
-		switch object, _ := event.Object.(*unstructured.Unstructured); event.Type {
-		case watch.Added, watch.Modified:
-			event.Object = f.index.recordNew(f.kind, object, nil)
+		switch object, _ := event.Object.(*arrived); event.Type {
+		case watch.Added:
+			event.Object = f.index.recordNew(f.kind, &object.Unstructured, nil)
+		case watch.Modified:
+			rec := f.index.recordNew(f.kind, &object.Unstructured, nil)
+			rec.json = object.json
+			event.Object = rec
 		case watch.Deleted:
-			event.Object = &record{ObjectMeta: metaOf(object)}
+			event.Object = &record{ObjectMeta: metaOf(&object.Unstructured)}
 		case watch.Error:
 			f.down(ctx, apierrors.FromObject(event.Object))
 		}

@@ -1,6 +1,7 @@
 package kube
 
 import (
+	"container/list"
 	"context"
 	"log/slog"
 	"sync"
@@ -39,7 +40,8 @@ type Index struct {
 	resources map[schema.GroupResource]*resource
 	pending   map[string]*entry // entries whose content is held, by path
 	heldBytes int               // of their contents
-	skipped   map[string]int    // objects in no tree, by reason
+	recent    recent
+	skipped   map[string]int // objects in no tree, by reason
 	scaled    map[manifest.ID]int
 	targets   map[string][]manifest.ID // what each autoscaler targets, by the autoscaler's path
 	discovery discoveryState
@@ -100,6 +102,7 @@ func (c *Cluster) NewIndex(o IndexOptions) *Index {
 		left:       tree.NewEditor(tree.Tree{}),
 		resources:  map[schema.GroupResource]*resource{},
 		pending:    map[string]*entry{},
+		recent:     recent{objects: map[string]*list.Element{}},
 		skipped:    map[string]int{},
 		scaled:     map[manifest.ID]int{},
 		targets:    map[string][]manifest.ID{},

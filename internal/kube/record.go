@@ -25,6 +25,7 @@ type record struct {
 	scaled  bool          // it was normalised as the target of an autoscaler
 	targets []manifest.ID // what it scales
 	fact    any           // crd or apiService
+	json    []byte        // all of it, where the watch told of a change
 	err     error         // it could not be encoded: nothing but its name is known
 	// known: the index has this version of the object, from which hash and skipped are. Nothing else is set.
 	known bool

@@ -113,6 +113,7 @@ func (x *Index) put(r *resource, rec *record, beside bool) {
 	if old != nil && old.hash == now.hash && now.content.data == nil {
 		now.content = old.content
 	}
+	x.recent.note(path, old, now, rec.json)
 	x.count(old, -1)
 	x.count(now, +1)
 	r.entries[k] = now
@@ -133,6 +134,7 @@ func (x *Index) remove(r *resource, k key, resourceVersion string) {
 // forget needs x.mu.
 func (x *Index) forget(r *resource, k key) {
 	path := k.path(r.Resource)
+	x.recent.drop(path)
 	x.count(r.entries[k], -1)
 	delete(r.entries, k)
 	x.place(path, nil)

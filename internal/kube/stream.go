@@ -67,11 +67,17 @@ type readsOnly struct{}
 func (readsOnly) Encode(runtime.Object, io.Writer) error { return errReadsOnly }
 func (readsOnly) Identifier() runtime.Identifier         { return "reads-only" }
 
+// arrived is an object of a watch, with the JSON that it came as.
+type arrived struct {
+	unstructured.Unstructured
+	json []byte
+}
+
 // objectDecoder decodes an object, or the Status with which the API server says what is wrong.
 type objectDecoder struct{ readsOnly }
 
 func (objectDecoder) Decode(data []byte, _ *schema.GroupVersionKind, _ runtime.Object) (runtime.Object, *schema.GroupVersionKind, error) {
-	u := &unstructured.Unstructured{}
+	u := &arrived{json: bytes.Clone(data)} // the next event is read to where data is
 	if err := kjson.UnmarshalCaseSensitivePreserveInts(data, &u.Object); err != nil {
 		return nil, nil, err
 	}

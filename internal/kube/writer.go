@@ -100,6 +100,8 @@ func (x *Index) ApplyAll(ctx context.Context, writes iter.Seq[Write], total int,
 	w := &writer{index: x}
 	if o.DryRun {
 		w.dryRun = dryRun
+	} else {
+		x.keepRecent()
 	}
 	results := make([]Written, 0, total) // of that capacity: each write has a place in it that doesn't move
 	var mu sync.Mutex
