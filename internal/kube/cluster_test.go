@@ -2,14 +2,21 @@ package kube_test
 
 import (
 	"context"
+	"encoding/pem"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/client-go/rest"
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 
 	"github.com/active-cluster-sync/active-cluster-sync/internal/kube"
@@ -37,6 +44,35 @@ func TestPermissionsNameWhatIsMissing(t *testing.T) {
 	require.Equal(t, kube.PushVerbs, missing)
 	_, err = c.UID(t.Context())
 	require.ErrorIs(t, err, kube.ErrForbidden)
+}
+
+func TestRequestsDontShareTheConnectionOfWatches(t *testing.T) {
+	t.Parallel()
+	transport, err := rest.TransportFor(admin)
+	require.NoError(t, err)
+	upstream, err := url.Parse(admin.Host)
+	require.NoError(t, err)
+	proxy := &httputil.ReverseProxy{
+		Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(upstream) }, Transport: transport, FlushInterval: -1,
+	}
+	var mu sync.Mutex
+	seen := map[bool]map[string]bool{true: {}, false: {}} // by whether it was a watch
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		mu.Lock()
+		seen[r.URL.Query().Has("watch")][r.Proto] = true
+		mu.Unlock()
+		proxy.ServeHTTP(w, r)
+	}))
+	server.EnableHTTP2 = true
+	server.StartTLS()
+	t.Cleanup(server.Close)
+	certificate := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw})
+	index := startIndex(t, connect(t, &clientcmdapi.Cluster{Server: server.URL, CertificateAuthorityData: certificate}, &clientcmdapi.AuthInfo{}))
+	snapshot(t, index)
+	written(t, index, wanted(t, index, configMap(namespace(t), "a", "1")))
+	mu.Lock()
+	defer mu.Unlock()
+	require.Equal(t, map[bool]map[string]bool{true: {"HTTP/2.0": true}, false: {"HTTP/1.1": true}}, seen)
 }
 
 func TestConnectionErrorsSayWhatIsWrong(t *testing.T) {
