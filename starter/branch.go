@@ -160,7 +160,7 @@ func (e *enrolling) checkPushPull(ctx context.Context, r *repo.Repository, tip p
 	var refusal *terms.Refusal
 	switch {
 	case errors.As(err, &refusal) && refusal.Reason == workflows.AdoptionRequired:
-		return "", fmt.Errorf("%s, which this cluster has not agreed with yet: say with --adopt git or --adopt cluster whose objects win where both hold one and differ; what only one side holds is carried to the other, nothing is deleted", refusal.Found)
+		return "", fmt.Errorf("%s, which this cluster has not agreed with yet: say with --adopt git or --adopt cluster whose objects win where both hold one and differ; what only one side holds is carried to the other, nothing is deleted. To see before what each would do, enroll with --strategy none and run `starter diff %s --as push-pull`", refusal.Found, e.config.Cluster)
 	case errors.As(err, &refusal):
 		return "", refusal
 	case err != nil:

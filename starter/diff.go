@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/go-git/go-git/v5/plumbing"
 	"github.com/urfave/cli/v2"
+	"go.temporal.io/api/serviceerror"
 
 	"github.com/active-cluster-sync/active-cluster-sync/internal/desired"
 	"github.com/active-cluster-sync/active-cluster-sync/internal/kube"
@@ -26,26 +28,33 @@ func diffCommand(t *terminal) *cli.Command {
 	return &cli.Command{
 		Name:      "diff",
 		Usage:     "show what the next sync of a cluster would do, and why",
-		UsageText: "starter diff CLUSTER [--against REVISION] [--as STRATEGY] [flags]",
+		UsageText: "starter diff CLUSTER [--against REVISION] [--as STRATEGY] [--adopt git|cluster] [flags]",
 		Description: `Compares the cluster with its branch here, with your kubeconfig and the cluster's Git credentials, and changes
 nothing: what the API server would make of an object it is asked by a dry run. Each difference comes with its
 reason (which side has changed since both agreed) and as a unified diff; values of Secrets are shown as ***.
 
-With pull the diff goes from the cluster to what it would become, with push from Git to the next commit.
+With pull the diff goes from the cluster to what it would become, with push from Git to the next commit. With
+push-pull it shows both: changes in Git are those of the file that has the object, and where both sides were changed
+it says which edit wins. While push-pull waits for an adoption, it says how much each side's would change; with
+--adopt it shows what.
 
-In -o json, .changes is a list of {object, action, reason, message, file, masked, diff} with the actions create,
-update, delete, withhold (a deletion that would wait for approval) and fail; .counts has their numbers and
-.refused says why a push would write nothing at all.
+In -o json, .changes is a list of {object, action, direction, reason, message, file, conflict, masked, diff} with the
+actions create, update, delete, withhold (a deletion that would wait for approval), wait (a conflict that would be
+held) and fail, and the directions cluster and git; .counts has their numbers, .sides those of each direction under
+push-pull, and .refused says why nothing at all would be written.
 
 Examples:
   starter diff standby
   starter diff standby --stat
   starter diff standby --against 4f1c2b7
   starter diff standby --as push
+  starter diff edge --as push-pull --adopt git
   starter diff standby --exit-code -o json > standby.json`,
 		Flags: append(append([]cli.Flag{
 			&cli.StringFlag{Name: "against", Usage: "`REVISION` to compare with instead of the tip of the branch, a hash or the beginning of one"},
-			&cli.StringFlag{Name: "as", Usage: "`STRATEGY` to preview, pull or push, instead of the one that is set"},
+			&cli.StringFlag{Name: "as", Usage: "`STRATEGY` to preview, push, pull or push-pull, instead of the one that is set"},
+			adoptFlag(),
+			&cli.StringFlag{Name: "on-conflict", Usage: "preview push-pull with this `POLICY` for conflicts, git, cluster or hold, instead of the one of the enrolment"},
 			&cli.BoolFlag{Name: "stat", Usage: "one line per object instead of its diff"},
 			&cli.BoolFlag{Name: "exit-code", Usage: "exit with 1 when there is anything to do, as git diff does; a failure, which is told on stderr, has that status too"},
 		}, targetFlags()...), outputFlags()...),
@@ -64,11 +73,12 @@ Examples:
 			if c.IsSet("as") {
 				d.as, err = workflows.ParseStrategy(c.String("as"))
 				if err == nil && d.as == workflows.None {
-					err = errors.New("strategy none does nothing: preview pull or push")
+					err = errors.New("strategy none does nothing: preview push, pull or push-pull")
 				}
-				if err == nil && d.as == workflows.PushPull {
-					err = errBothWays
-				}
+			}
+			if err == nil {
+				d.adopt, d.onConflict = workflows.AdoptPolicy(c.String("adopt")), workflows.ConflictPolicy(c.String("on-conflict"))
+				err = d.checkPolicies()
 			}
 			if err != nil {
 				return asMisuse(err)
@@ -81,24 +91,26 @@ Examples:
 // hashBeginning is what --against takes.
 var hashBeginning = regexp.MustCompile(fmt.Sprintf(`^[0-9a-f]{%d,40}$`, repo.MinAbbreviation))
 
-var errBothWays = errors.New("one diff shows one direction, and push-pull has both: preview pull with --as pull and push with --as push")
-
 // errDiffers: there is something to do, and --exit-code asks for an exit status. All has been said.
 var errDiffers = errors.New("there are differences")
 
 // diffing is one run of the command: the flags, and what it has found out.
 type diffing struct {
-	t        *terminal
-	cluster  string
-	against  string
-	as       workflows.Strategy // empty for the one that is set
-	stat     bool
-	exitCode bool
-	output   format
-	target   target
+	t       *terminal
+	cluster string
+	against string
+	as      workflows.Strategy // empty for the one that is set
+	// adopt and onConflict are empty for what is set.
+	adopt      workflows.AdoptPolicy
+	onConflict workflows.ConflictPolicy
+	stat       bool
+	exitCode   bool
+	output     format
+	target     target
 
 	config     workflows.Config // with the strategy to preview
 	status     workflows.Status
+	agreement  workflows.Agreement
 	connection *kube.Cluster
 	stored     map[string][]byte // the Secret with the credentials
 	rules      desired.Rules
@@ -109,11 +121,8 @@ func (d *diffing) run(ctx context.Context) error {
 	if err := d.readEnrolment(ctx); err != nil {
 		return err
 	}
-	switch d.config.Strategy {
-	case workflows.None:
+	if d.config.Strategy == workflows.None {
 		return d.nothingRuns()
-	case workflows.PushPull:
-		return errBothWays
 	}
 	result, err := d.compute(ctx)
 	if err != nil {
@@ -126,6 +135,32 @@ func (d *diffing) run(ctx context.Context) error {
 	}
 	if d.exitCode && !result.Empty() {
 		return errDiffers
+	}
+	return nil
+}
+
+// checkPolicies looks at the flags that go with push-pull.
+func (d *diffing) checkPolicies() error {
+	switch d.adopt {
+	case "", workflows.AdoptGit, workflows.AdoptCluster:
+	default:
+		return fmt.Errorf("either git or cluster can be adopted, not %q", d.adopt)
+	}
+	switch d.onConflict {
+	case "", workflows.ConflictGit, workflows.ConflictCluster, workflows.ConflictHold:
+	default:
+		return fmt.Errorf("unknown policy %q for conflicts: use git, cluster or hold", d.onConflict)
+	}
+	if d.as != "" {
+		return d.checkStrategy(d.as)
+	}
+	return nil
+}
+
+// checkStrategy refuses flags that the strategy has no use for.
+func (d *diffing) checkStrategy(strategy workflows.Strategy) error {
+	if strategy != workflows.PushPull && (d.adopt != "" || d.onConflict != "") {
+		return misuse("--adopt and --on-conflict go with push-pull, not with %s: add --as push-pull, or leave them out", strategy)
 	}
 	return nil
 }
@@ -152,10 +187,51 @@ func (d *diffing) readEnrolment(ctx context.Context) error {
 		return err
 	}
 	d.config.Strategy, d.config.IgnoredNamespaces = d.status.Strategy, d.status.IgnoredNamespaces
-	if d.as != "" {
-		d.config.Strategy = d.as
+	if nobody == nil {
+		if d.agreement, err = r.agreement(ctx, d.cluster); err != nil {
+			return err
+		}
 	}
+	return d.preview(nobody)
+}
+
+// preview makes the configuration and what is remembered those of the strategy to preview.
+func (d *diffing) preview(nobody *noWorkerError) error {
+	now, strategy := d.config.Strategy, cmp.Or(d.as, d.config.Strategy)
+	if err := d.checkStrategy(strategy); err != nil {
+		return err
+	}
+	if strategy == workflows.PushPull && d.agreement.Config.Cluster == "" && d.status.Revision != "" {
+		if nobody != nil {
+			return fmt.Errorf("%w: only the worker knows where both sides have agreed, and push-pull goes by that", nobody)
+		}
+		return fmt.Errorf("the worker of cluster %s is of an earlier version and can't say where both sides have agreed: upgrade it", d.cluster)
+	}
+	if d.agreement.Config.Cluster != "" {
+		d.config = d.agreement.Config
+	}
+	if strategy != now { // as set-strategy does
+		d.config.Strategy, d.config.Adopt = strategy, ""
+		d.agreement.Waiting, d.agreement.Approved, d.agreement.Mirrored = false, "", false
+	}
+	d.config.Adopt = cmp.Or(d.adopt, d.config.Adopt)
+	d.config.OnConflict = cmp.Or(d.onConflict, d.config.OnConflict)
 	return nil
+}
+
+// agreement asks the worker what the next sync goes by; one of an earlier version has no answer.
+func (r *registry) agreement(ctx context.Context, cluster string) (a workflows.Agreement, err error) {
+	ctx, cancel := context.WithTimeout(ctx, queryTimeout)
+	defer cancel()
+	answer, err := r.client.QueryWorkflow(ctx, workflows.WorkflowID(cluster), "", workflows.AgreementQuery)
+	var unknown *serviceerror.QueryFailed
+	switch {
+	case errors.As(err, &unknown):
+		return a, nil
+	case err != nil:
+		return a, r.explainQuery(cluster, err)
+	}
+	return a, answer.Get(&a)
 }
 
 // nothingRuns is the answer for strategy none.
@@ -168,6 +244,7 @@ func (d *diffing) nothingRuns() error {
 	d.t.say("%s: the strategy is none, so nothing runs. See what another one would do:", d.cluster)
 	d.t.say("  starter diff %s --as pull", d.cluster)
 	d.t.say("  starter diff %s --as push", d.cluster)
+	d.t.say("  starter diff %s --as push-pull", d.cluster)
 	return nil
 }
 
@@ -282,13 +359,17 @@ func (d *diffing) compare(ctx context.Context, r *repo.Repository, revision plum
 	}
 	sides := preview.Sides{
 		Config: d.config, Rules: d.rules, Index: index, Snapshot: snapshot, Repository: r, Revision: revision,
-		Settled: plumbing.NewHash(d.status.Revision), Say: d.say,
+		Settled: plumbing.NewHash(d.status.Revision), Agreement: d.agreement, Say: d.say,
 	}
 	for _, tracked := range d.status.Tracked {
 		sides.Tracked = append(sides.Tracked, plumbing.NewHash(tracked))
 	}
-	if d.config.Strategy == workflows.Pull {
+	switch d.config.Strategy {
+	case workflows.Pull:
 		return preview.Pull(ctx, sides)
+	case workflows.PushPull:
+		sides.Settled = plumbing.NewHash(d.agreement.Settled.Revision)
+		return preview.Exchange(ctx, sides)
 	}
 	var pushed plumbing.Hash
 	if d.status.Strategy == workflows.Push {

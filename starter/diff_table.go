@@ -15,16 +15,21 @@ const maxDiffLines = 400
 // and the sum at the end.
 func (t *terminal) diffTable(p preview.Preview, stat bool) {
 	for _, c := range p.Changes {
-		t.say("%s", t.changeHead(c, stat))
+		t.say("%s", t.changeHead(p.Strategy, c, stat))
 		if !stat {
 			t.diff(c.Diff)
 		}
 	}
 	t.say("%s", t.diffSum(p))
+	for _, side := range []workflows.AdoptPolicy{workflows.AdoptGit, workflows.AdoptCluster} {
+		if adoption, ok := p.Adoption[side]; ok {
+			t.say("  --adopt %s: %s", side, bothSides(adoption.Counts, adoption.Sides))
+		}
+	}
 }
 
-// changeHead is the line about a change.
-func (t *terminal) changeHead(c preview.Change, stat bool) string {
+// changeHead is the line about a change. Where there are two sides, it says which one gets it.
+func (t *terminal) changeHead(strategy workflows.Strategy, c preview.Change, stat bool) string {
 	line := t.paint(t.outTTY, actionColour(c.Action), string(c.Action)) + " " + t.paint(t.outTTY, bold, oneLine(c.Object))
 	if c.File != "" {
 		line += " (" + oneLine(c.File) + ")"
@@ -33,6 +38,9 @@ func (t *terminal) changeHead(c preview.Change, stat bool) string {
 		if added, removed := lines(c.Diff); added+removed > 0 {
 			line += fmt.Sprintf(" +%d -%d", added, removed)
 		}
+	}
+	if strategy == workflows.PushPull && c.Direction != "" {
+		line += " " + side(c.Direction)
 	}
 	return line + ": " + oneLine(c.Message)
 }
@@ -102,21 +110,59 @@ func (t *terminal) diffSum(p preview.Preview) string {
 	if p.Empty() {
 		return head + "nothing to do"
 	}
-	place := "in the cluster"
-	if p.Strategy == workflows.Push {
-		place = "in Git"
+	if p.Strategy == workflows.PushPull {
+		return head + bothSides(p.Counts, p.Sides)
 	}
+	place := preview.ToCluster
+	if p.Strategy == workflows.Push {
+		place = preview.ToGit
+	}
+	return head + sum(p.Counts) + " " + side(place)
+}
+
+// side names the one that gets a change.
+func side(d preview.Direction) string {
+	if d == preview.ToGit {
+		return "in Git"
+	}
+	return "in the cluster"
+}
+
+// bothSides is what would be done on each side, and with neither.
+func bothSides(all preview.Counts, sides map[preview.Direction]preview.Counts) string {
+	var parts []string
+	for _, d := range []preview.Direction{preview.ToCluster, preview.ToGit} {
+		if words := sum(sides[d]); words != "" {
+			parts = append(parts, side(d)+" "+words)
+		}
+	}
+	for _, part := range []struct {
+		n     int
+		words string
+	}{{all.Conflicts, "changed on both sides"}, {all.Waiting, "that would wait until somebody makes both sides agree"}} {
+		if part.n > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", part.n, part.words))
+		}
+	}
+	if len(parts) == 0 {
+		return "nothing to do"
+	}
+	return strings.Join(parts, "; ")
+}
+
+// sum is what would be done in all on one side; empty for nothing.
+func sum(c preview.Counts) string {
 	var parts []string
 	for _, part := range []struct {
 		n     int
 		words string
 	}{
-		{p.Counts.Create, "to create"}, {p.Counts.Update, "to update"}, {p.Counts.Delete, "to delete"},
-		{p.Counts.Withheld, "deletions that would wait for approval"}, {p.Counts.Failed, "that can't be done"},
+		{c.Create, "to create"}, {c.Update, "to update"}, {c.Delete, "to delete"},
+		{c.Withheld, "deletions that would wait for approval"}, {c.Failed, "that can't be done"},
 	} {
 		if part.n > 0 {
 			parts = append(parts, fmt.Sprintf("%d %s", part.n, part.words))
 		}
 	}
-	return head + strings.Join(parts, ", ") + " " + place
+	return strings.Join(parts, ", ")
 }

@@ -45,6 +45,37 @@ func TestDiffTableIsTheReasonTheDiffAndTheSum(t *testing.T) {
 		"standby, pull, against revision abababababab: 1 to update, 1 that can't be done in the cluster\n", out.String())
 }
 
+func TestDiffTableOfBothWaysSaysWhichSideGetsWhat(t *testing.T) {
+	counts := map[preview.Direction]preview.Counts{preview.ToCluster: {Update: 1, Withheld: 2}, preview.ToGit: {Create: 1}}
+	p := preview.Preview{
+		Cluster: "edge", Strategy: workflows.PushPull, Revision: strings.Repeat("ab", 20),
+		Changes: []preview.Change{
+			{Object: "configmaps shop/a", Action: preview.Update, Direction: preview.ToCluster, Message: "changed in Git", File: "a.yaml:3"},
+			{Object: "configmaps shop/b", Action: preview.Create, Direction: preview.ToGit, Message: "new in the cluster", File: "b.yaml"},
+			{Object: "configmaps shop/c", Action: preview.Wait, Message: "it was changed on both sides", File: "c.yaml:1", Conflict: &preview.Conflict{}},
+		},
+		Counts: preview.Counts{Create: 1, Update: 1, Withheld: 2, Waiting: 1, Conflicts: 1}, Sides: counts,
+	}
+	var out bytes.Buffer
+	(&terminal{out: &out}).diffTable(p, true)
+	require.Equal(t, ""+
+		"update configmaps shop/a (a.yaml:3) in the cluster: changed in Git\n"+
+		"create configmaps shop/b (b.yaml) in Git: new in the cluster\n"+
+		"wait configmaps shop/c (c.yaml:1): it was changed on both sides\n"+
+		"edge, push-pull, against revision abababababab: in the cluster 1 to update, 2 deletions that would wait for approval; in Git 1 to create; "+
+		"1 changed on both sides; 1 that would wait until somebody makes both sides agree\n", out.String())
+
+	out.Reset()
+	p = preview.Preview{Cluster: "edge", Strategy: workflows.PushPull, Refused: "an adoption is needed", Adoption: map[workflows.AdoptPolicy]preview.Adoption{
+		workflows.AdoptCluster: {Counts: preview.Counts{Create: 1}, Sides: counts}, workflows.AdoptGit: {},
+	}}
+	(&terminal{out: &out}).diffTable(p, true)
+	require.Equal(t, ""+
+		"edge, push-pull, against a branch that does not exist yet: nothing would be written: an adoption is needed\n"+
+		"  --adopt git: nothing to do\n"+
+		"  --adopt cluster: in the cluster 1 to update, 2 deletions that would wait for approval; in Git 1 to create\n", out.String())
+}
+
 func TestDiffIsColouredForPeopleOnly(t *testing.T) {
 	var out bytes.Buffer
 	coloured := &terminal{out: &out, outTTY: true}

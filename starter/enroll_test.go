@@ -142,7 +142,7 @@ func TestEnrollRefusesBeforeChangingAnything(t *testing.T) {
 		}, flags: []string{"--strategy", "push"}, code: failed,
 			want: `branch main of URL is shared by push-pull with "berlin", and a push would overwrite what they store: use --strategy push-pull, choose another --branch or --path, or take those that don't sync there any more out of .cluster-sync.yaml`},
 		{name: "push-pull to content", change: func(w *world) { w.commit(map[string]string{"app/a.yaml": "a: 1\n"}) }, flags: []string{"--strategy", "push-pull"}, code: failed,
-			want: "branch main of URL, path ., holds app/a.yaml, which this cluster has not agreed with yet: say with --adopt git or --adopt cluster whose objects win where both hold one and differ; what only one side holds is carried to the other, nothing is deleted"},
+			want: "branch main of URL, path ., holds app/a.yaml, which this cluster has not agreed with yet: say with --adopt git or --adopt cluster whose objects win where both hold one and differ; what only one side holds is carried to the other, nothing is deleted. To see before what each would do, enroll with --strategy none and run `starter diff "},
 		{name: "push-pull to the place of another cluster", change: func(w *world) {
 			w.commit(map[string]string{".cluster-sync.yaml": "layout: 1\ncluster: berlin\nuid: 7d1c\n"})
 		}, flags: []string{"--strategy", "push-pull", "--adopt", "git"}, code: failed,

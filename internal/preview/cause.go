@@ -1,6 +1,10 @@
 package preview
 
-import "github.com/go-git/go-git/v5/plumbing"
+import (
+	"github.com/go-git/go-git/v5/plumbing"
+
+	"github.com/active-cluster-sync/active-cluster-sync/internal/plan"
+)
 
 // moves is what is known of one object on both sides, then, when they agreed last, and now.
 type moves struct {
@@ -58,4 +62,25 @@ func (m moves) pushCause() (Reason, string) {
 		return ChangedInGit, "edited in Git"
 	}
 	return EditedInCluster, "changed in the cluster"
+}
+
+// exchangeCause is why push-pull would carry an object to one of the sides, where they aren't in conflict.
+func exchangeCause(s plan.Sides) (Reason, string) {
+	switch {
+	case s.Base.IsZero() && s.Git.IsZero():
+		return AddedInCluster, "new in the cluster"
+	case s.Base.IsZero() && s.Live.IsZero():
+		return AddedInGit, "new in Git"
+	case s.Base.IsZero():
+		return Differs, "it is on both sides, and they never agreed on it"
+	case s.Git == s.Base && s.Live.IsZero():
+		return GoneFromCluster, "gone from the cluster"
+	case s.Git == s.Base:
+		return EditedInCluster, "changed in the cluster"
+	case s.LiveIsBase != plan.Yes && s.Live != s.Base:
+		return ChangedOnBoth, "changed on both sides; what doesn't collide is kept of both"
+	case s.Git.IsZero():
+		return GoneFromGit, "deleted in Git"
+	}
+	return ChangedInGit, "changed in Git"
 }

@@ -29,6 +29,8 @@ type Sides struct {
 	Settled plumbing.Hash
 	// Tracked are the revisions whose objects Git has put into the cluster (workflows.ApplyInput).
 	Tracked []plumbing.Hash
+	// Agreement is what the workflow remembers beyond that. Push does without it.
+	Agreement workflows.Agreement
 	// Say is told in words what is being done.
 	Say func(format string, args ...any)
 }
@@ -45,16 +47,38 @@ type Preview struct {
 	Refused string   `json:"refused,omitempty"`
 	Changes []Change `json:"changes"`
 	Counts  Counts   `json:"counts"`
+	// Sides are the counts of each side under push-pull; what neither side gets is in Counts alone.
+	Sides map[Direction]Counts `json:"sides,omitempty"`
+	// Adoption is what there would be to do under push-pull with each side adopted, where one has to be.
+	Adoption map[workflows.AdoptPolicy]Adoption `json:"adoption,omitempty"`
 }
+
+// Adoption is what a first sync under push-pull would do.
+type Adoption struct {
+	Counts Counts               `json:"counts"`
+	Sides  map[Direction]Counts `json:"sides"`
+}
+
+// Direction is the side that gets a change.
+type Direction string
+
+const (
+	ToCluster Direction = "cluster"
+	ToGit     Direction = "git"
+)
 
 // Change is what would become of one object or file.
 type Change struct {
 	// Object is named as in the status: "deployments.apps shop/cart".
 	Object string `json:"object"`
 	Action Action `json:"action"`
-	Reason Reason `json:"reason"`
+	// Direction is empty for what neither side gets.
+	Direction Direction `json:"direction,omitempty"`
+	Reason    Reason    `json:"reason"`
 	// Message is the reason in words, with what to do about it where something has to be done.
 	Message string `json:"message"`
+	// Conflict says that both sides were changed in ways that can't both be kept; nil where they weren't.
+	Conflict *Conflict `json:"conflict,omitempty"`
 	// File is where Git has the object, with the line: "shop/cart.yaml:12".
 	File string `json:"file,omitempty"`
 	// Masked: values in the diff are replaced by ***, because they are secret.
@@ -66,6 +90,14 @@ type Change struct {
 	Unconfirmed bool `json:"unconfirmed,omitempty"`
 }
 
+// Conflict is how push-pull decides between two edits.
+type Conflict struct {
+	// Winner is the side whose edit is kept; empty while both wait for somebody.
+	Winner workflows.ConflictPolicy `json:"winner,omitempty"`
+	// Fields are JSON pointers to what both changed; none where it is about the object as a whole.
+	Fields []string `json:"fields,omitempty"`
+}
+
 // Action is what would be done.
 type Action string
 
@@ -75,6 +107,8 @@ const (
 	Delete Action = "delete"
 	// Withhold is a deletion that would wait for approval.
 	Withhold Action = "withhold"
+	// Wait is what stays as it is on both sides until somebody has made them agree.
+	Wait Action = "wait"
 	// Fail is what could not be done.
 	Fail Action = "fail"
 )
@@ -110,10 +144,16 @@ type Counts struct {
 	Delete   int `json:"delete"`
 	Withheld int `json:"withheld"`
 	Failed   int `json:"failed"`
+	// Waiting are objects that wait for somebody to make both sides agree, Conflicts all that both sides changed in
+	// ways that can't both be kept.
+	Waiting   int `json:"waiting,omitempty"`
+	Conflicts int `json:"conflicts,omitempty"`
 }
 
 // Total is the number of all.
-func (c Counts) Total() int { return c.Create + c.Update + c.Delete + c.Withheld + c.Failed }
+func (c Counts) Total() int {
+	return c.Create + c.Update + c.Delete + c.Withheld + c.Failed + c.Waiting
+}
 
 // Empty reports whether the sync would find nothing to do.
 func (p Preview) Empty() bool { return p.Refused == "" && p.Counts.Total() == 0 }
@@ -126,23 +166,50 @@ func of(s Sides, changes []Change) Preview {
 	}
 	p.Changes = append(p.Changes, changes...)
 	slices.SortStableFunc(p.Changes, func(a, b Change) int {
-		return cmp.Or(cmp.Compare(a.Object, b.Object), cmp.Compare(a.File, b.File))
+		return cmp.Or(cmp.Compare(a.Object, b.Object), cmp.Compare(a.File, b.File), cmp.Compare(a.Direction, b.Direction))
 	})
-	for _, c := range p.Changes {
+	if s.Config.Strategy == workflows.PushPull {
+		p.Sides = map[Direction]Counts{ToCluster: count(p.Changes, ToCluster), ToGit: count(p.Changes, ToGit)}
+	}
+	p.Counts = count(p.Changes, "", ToCluster, ToGit)
+	return p
+}
+
+// refused is a preview of nothing, with the reason.
+func refused(s Sides, why string) Preview {
+	p := of(s, nil)
+	p.Refused = why
+	return p
+}
+
+// count counts the changes of some directions.
+func count(changes []Change, directions ...Direction) Counts {
+	var counts Counts
+	conflicts := map[string]bool{} // an object may change on both sides
+	for _, c := range changes {
+		if !slices.Contains(directions, c.Direction) {
+			continue
+		}
 		switch c.Action {
 		case Create:
-			p.Counts.Create++
+			counts.Create++
 		case Update:
-			p.Counts.Update++
+			counts.Update++
 		case Delete:
-			p.Counts.Delete++
+			counts.Delete++
 		case Withhold:
-			p.Counts.Withheld++
+			counts.Withheld++
+		case Wait:
+			counts.Waiting++
 		case Fail:
-			p.Counts.Failed++
+			counts.Failed++
+		}
+		if c.Conflict != nil {
+			conflicts[c.Object] = true
 		}
 	}
-	return p
+	counts.Conflicts = len(conflicts)
+	return counts
 }
 
 // name is a revision, empty for none.

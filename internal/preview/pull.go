@@ -21,7 +21,7 @@ import (
 // Pull tells what would become of the cluster if the branch were at the revision. What the API server makes of
 // an object that differs, it is asked by a dry run.
 func Pull(ctx context.Context, s Sides) (Preview, error) {
-	p := &pulling{Sides: s, live: s.Rules.Within(s.Snapshot.Tree), kinds: newKinds(s.Index)}
+	p := &pulling{Sides: s, live: s.Rules.Within(s.Snapshot.Tree), kinds: newKinds(s.Index), staying: map[string]string{}}
 	for _, step := range []func(context.Context) error{p.readGit, p.readSettled, p.writes, p.deletions} {
 		if err := step(ctx); err != nil {
 			return Preview{}, err
@@ -41,6 +41,10 @@ type pulling struct {
 	wanted, before *desired.State
 	git            tree.Tree
 	changes        []Change
+	// mayDelete says which objects are to be deleted by what was decided about them; nil where Git wins.
+	mayDelete func(context.Context, []plan.Candidate) ([]plan.Candidate, error)
+	// staying are the reasons of objects that stay though Git doesn't declare them any more, by path.
+	staying map[string]string
 }
 
 func (p *pulling) readGit(ctx context.Context) (err error) {
@@ -92,12 +96,7 @@ func (p *pulling) writes(ctx context.Context) error {
 		paths = append(paths, path)
 	}
 	planned, _ := plan.Pull{Git: p.git, Live: p.live, Paths: paths}.Writes()
-	slices.SortFunc(planned, func(a, b plan.Write) int { // the objects of one file together
-		x, _ := p.wanted.Origin(a.Path)
-		y, _ := p.wanted.Origin(b.Path)
-		return cmp.Or(cmp.Compare(x.File, y.File), cmp.Compare(x.Index, y.Index))
-	})
-	tried, err := p.try(ctx, p.wanted, planned)
+	tried, err := p.tryAll(ctx, planned)
 	if err != nil {
 		return err
 	}
@@ -105,24 +104,40 @@ func (p *pulling) writes(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	unconfirmed, err := p.unconfirmed(ctx, planned, tried)
-	if err != nil {
-		return err
-	}
 	for _, w := range planned {
-		outcome := outcome{Written: tried[w.Path], unedited: unedited[w.Path], live: unconfirmed[w.Path]}
-		if c, differs := p.write(w, outcome); differs {
+		result := tried[w.Path]
+		if c, differs := p.write(p.described(w, !unedited[w.Path]), w, result); differs {
 			p.changes = append(p.changes, c)
 		}
 	}
 	return nil
 }
 
+// tryAll finds out what would become of the objects that the revision asks for.
+func (p *pulling) tryAll(ctx context.Context, planned []plan.Write) (map[string]outcome, error) {
+	slices.SortFunc(planned, func(a, b plan.Write) int { // the objects of one file together
+		x, _ := p.wanted.Origin(a.Path)
+		y, _ := p.wanted.Origin(b.Path)
+		return cmp.Or(cmp.Compare(x.File, y.File), cmp.Compare(x.Index, y.Index))
+	})
+	tried, err := p.try(ctx, p.wanted, planned)
+	if err != nil {
+		return nil, err
+	}
+	unconfirmed, err := p.unconfirmed(ctx, planned, tried)
+	if err != nil {
+		return nil, err
+	}
+	outcomes := map[string]outcome{}
+	for _, w := range planned {
+		outcomes[w.Path] = outcome{Written: tried[w.Path], live: unconfirmed[w.Path]}
+	}
+	return outcomes, nil
+}
+
 // outcome is what was found out about one object that isn't as Git says.
 type outcome struct {
 	kube.Written
-	// unedited: the cluster has it as Git was when both sides agreed.
-	unedited bool
 	// live is the object in the cluster, where the API server may not be asked for more.
 	live []byte
 }
@@ -170,7 +185,7 @@ func (p *pulling) comesFirst(path string, resource manifest.Resource) bool {
 }
 
 // unedited are the objects that Git has changed and that are in the cluster as Git was before.
-func (p *pulling) unedited(ctx context.Context, planned []plan.Write, tried map[string]kube.Written) (map[string]bool, error) {
+func (p *pulling) unedited(ctx context.Context, planned []plan.Write, tried map[string]outcome) (map[string]bool, error) {
 	unedited := map[string]bool{}
 	if p.before == nil || p.before == p.wanted {
 		return unedited, nil
@@ -214,18 +229,31 @@ func whyNotAsked(tried kube.Written) string {
 	return ""
 }
 
-// write is what would become of one object; false when nothing would, after all.
-func (p *pulling) write(w plan.Write, tried outcome) (Change, bool) {
-	origin, _ := p.wanted.Origin(w.Path)
-	c := Change{Object: manifest.ObjectName(w.Path), Action: Update, File: manifest.FileLine(origin.File, origin.Line)}
-	if w.Live.IsZero() {
-		c.Action = Create
-	}
-	m := moves{known: p.before != nil, git: w.Git, live: w.Live, edited: !tried.unedited}
+// described says of one object what would be done and why. Edited: the cluster hasn't got it as Git was when both
+// sides agreed.
+func (p *pulling) described(w plan.Write, edited bool) Change {
+	c := p.head(w)
+	m := moves{known: p.before != nil, git: w.Git, live: w.Live, edited: edited}
 	if p.before != nil {
 		m.then, _ = p.before.Tree().Get(w.Path)
 	}
 	c.Reason, c.Message = m.cause()
+	return c
+}
+
+// head is what a change of an object in the cluster begins with.
+func (p *pulling) head(w plan.Write) Change {
+	origin, _ := p.wanted.Origin(w.Path)
+	c := Change{Object: manifest.ObjectName(w.Path), Action: Update, Direction: ToCluster, File: manifest.FileLine(origin.File, origin.Line)}
+	if w.Live.IsZero() {
+		c.Action = Create
+	}
+	return c
+}
+
+// write is what would become of one object; false when nothing would, after all.
+func (p *pulling) write(c Change, w plan.Write, tried outcome) (Change, bool) {
+	origin, _ := p.wanted.Origin(w.Path)
 	_, object, err := p.wanted.Object(w.Path, p.kinds)
 	if err != nil {
 		return failed(c, Mistake, err.Error()), true
@@ -271,7 +299,7 @@ func message(object map[string]any, origin desired.Origin, err error) string {
 // mistakes are what lies in Git itself.
 func (p *pulling) mistakes() {
 	for _, m := range p.wanted.Mistakes() {
-		c := Change{Object: m.Object, File: manifest.FileLine(m.File, m.Line)}
+		c := Change{Object: m.Object, Direction: ToCluster, File: manifest.FileLine(m.File, m.Line)}
 		if c.Object == "" {
 			c.Object = m.File
 		}

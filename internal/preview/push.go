@@ -26,20 +26,22 @@ func Push(ctx context.Context, s Sides, pushed plumbing.Hash) (Preview, error) {
 		err := terms.MayPush(ctx, s.Repository, s.Config, s.Revision, pushed)
 		var refusal *terms.Refusal
 		if errors.As(err, &refusal) {
-			refused := of(s, nil)
-			refused.Refused = refusal.Message
-			return refused, nil
+			return refused(s, refusal.Message), nil
 		}
 		if err != nil {
 			return Preview{}, err
 		}
 	}
+	return p.preview(ctx)
+}
+
+func (p *pushing) preview(ctx context.Context) (Preview, error) {
 	for _, step := range []func(context.Context) error{p.readSettled, p.commit} {
 		if err := step(ctx); err != nil {
 			return Preview{}, err
 		}
 	}
-	return of(s, append(p.changes, unread(s.Snapshot)...)), nil
+	return of(p.Sides, append(p.changes, unread(p.Snapshot)...)), nil
 }
 
 // pushing is one run of Push.
@@ -138,7 +140,7 @@ func (p *pushing) holds(file, secret plumbing.Hash) bool {
 
 // file is what would become of one file. The content is that of the live object; nil for none.
 func (p *pushing) file(c tree.Change, content []byte) Change {
-	change := Change{Object: manifest.ObjectName(c.Path), Action: Update, File: c.Path}
+	change := Change{Object: manifest.ObjectName(c.Path), Action: Update, Direction: ToGit, File: c.Path}
 	switch {
 	case c.From.IsZero():
 		change.Action = Create
@@ -158,12 +160,14 @@ func (p *pushing) file(c tree.Change, content []byte) Change {
 	case stored.unread != nil:
 		change.Message += "; what Git holds can't be compared: " + stored.unread.Error()
 	case change.Action == Update && change.Diff == "" && stored.sealed:
-		change.Reason, change.Message = Recipients, "encrypted for others than the recipients of the enrolment: it is encrypted anew"
+		change.Reason, change.Message = Recipients, resealed
 	case change.Action == Update && change.Diff == "":
 		change.Message += "; only the way that it is written differs"
 	}
 	return change
 }
+
+const resealed = "encrypted for others than the recipients of the enrolment: it is encrypted anew"
 
 // moves tells which side has changed a file since both agreed.
 func (p *pushing) moves(c tree.Change) moves {

@@ -96,7 +96,7 @@ func adoptionRequired(repository *repo.Repository, config workflows.Config, tip 
 	return &Refusal{
 		Reason: workflows.AdoptionRequired, Found: found,
 		Message: found + fmt.Sprintf(
-			", which this cluster has not agreed with yet; nothing was written. Say whose objects win where both hold one and differ: `starter set-strategy %s push-pull --adopt git`, or `--adopt cluster`. What only one side holds is carried to the other, nothing is deleted",
+			", which this cluster has not agreed with yet; nothing was written. Say whose objects win where both hold one and differ: `starter set-strategy %s push-pull --adopt git`, or `--adopt cluster`. What only one side holds is carried to the other, nothing is deleted; see before with `starter diff %[1]s --as push-pull --adopt git`, or `--adopt cluster`",
 			config.Cluster),
 	}
 }
