@@ -99,6 +99,9 @@ func (s *sharing) commitOnce(ctx context.Context) (workflows.CommitResult, error
 		Parent: s.Tip, Files: files, When: time.Now(),
 		Message: commitMessage(ctx, s.Cluster, changes),
 	}
+	if len(lost) > 0 && len(files) == 0 {
+		edit.Message = message(ctx, s.Cluster, fmt.Sprintf("sync(%s): keep what Git says", s.Cluster), nil, 0)
+	}
 	if len(lost) > 0 {
 		edit.Aside = &repo.Aside{Files: lost, Message: s.lostMessage(ctx)}
 	}
