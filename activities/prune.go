@@ -122,6 +122,9 @@ func (r *application) candidates(ctx context.Context, repository *repo.Repositor
 			removal.Candidates = append(removal.Candidates, c)
 		}
 	}
+	if r.exchange != nil {
+		removal.Candidates = append(removal.Candidates, r.leftByGit(gone)...)
+	}
 	if r.in.Config.Prune == workflows.PruneMirror && r.exchange == nil { // push-pull stores what Git lacks
 		strays, known := r.strays(gone)
 		removal.Candidates = append(removal.Candidates, strays...)
@@ -129,6 +132,23 @@ func (r *application) candidates(ctx context.Context, repository *repo.Repositor
 	}
 	removal.Candidates = r.withoutAliases(removal.Candidates)
 	return removal, nil
+}
+
+// leftByGit are the objects that push-pull may have to delete though the tracked revisions don't tell of them: what
+// was put off, because the object had changed in the cluster, may since have been decided against the cluster.
+func (r *application) leftByGit(gone map[string]bool) []plan.Candidate {
+	var candidates []plan.Candidate
+	for _, path := range r.exchange.LeftByGit() {
+		if _, known := gone[path]; known {
+			continue
+		}
+		if c, ok := r.candidate(path, false); ok {
+			entry, _ := r.index.Lookup(path)
+			r.pruning.removed[path], c.Recent = entry.Resource, true
+			candidates = append(candidates, c)
+		}
+	}
+	return candidates
 }
 
 // candidate is an object that Git doesn't declare, if it is there and is to be deleted.

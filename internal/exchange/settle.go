@@ -26,6 +26,9 @@ func (s *Sharing) Settle() (outstanding bool) {
 	for _, o := range s.Subjects {
 		outstanding = outstanding || !o.Elusive && (o.Action == plan.ToCluster || o.Action == plan.Merge && s.AlreadyDecided(o))
 	}
+	if outstanding {
+		s.settleStored()
+	}
 	for _, o := range s.Decided {
 		decision := workflows.Open{Path: o.Path, Base: s.BaseOf(o.Path), Live: o.Live.String()}
 		if git, ok := s.Git.Get(o.Path); ok {
@@ -35,6 +38,37 @@ func (s *Sharing) Settle() (outstanding bool) {
 	}
 	memory.accord.unstored = maps.Clone(s.Failed)
 	return outstanding
+}
+
+// settleStored takes over, object by object, what Git got: what is changed in the cluster from now until Apply looks
+// at it is an edit of that, and not of what was agreed on before.
+func (s *Sharing) settleStored() {
+	accord := &s.Memory.accord
+	base := tree.NewEditor(accord.base)
+	for _, o := range s.Stored {
+		if s.Failed[o.Path] != nil {
+			continue
+		}
+		open := workflows.Open{Path: o.Path}
+		base.Remove(o.Path)
+		if git, ok := s.Git.Get(o.Path); ok {
+			open.Base = s.Tip.String()
+			base.Put(o.Path, git)
+		}
+		accord.open[o.Path] = open
+	}
+	accord.base = base.Tree()
+}
+
+// LeftByGit are the objects of the cluster that Git held when both sides agreed last, and holds no more.
+func (x *Exchange) LeftByGit() []string {
+	var paths []string
+	for path, s := range x.Subjects {
+		if !s.Base.IsZero() && s.Git.IsZero() && !s.Live.IsZero() {
+			paths = append(paths, path)
+		}
+	}
+	return paths
 }
 
 // Keep says which records of the workflow what is remembered goes with from now on.
