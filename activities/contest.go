@@ -2,9 +2,9 @@ package activities
 
 import (
 	"fmt"
-	"strings"
 	"time"
 
+	"github.com/active-cluster-sync/active-cluster-sync/internal/exchange"
 	"github.com/active-cluster-sync/active-cluster-sync/internal/kube"
 	"github.com/active-cluster-sync/active-cluster-sync/internal/manifest"
 	"github.com/active-cluster-sync/active-cluster-sync/internal/plan"
@@ -55,27 +55,12 @@ func (r *application) forgetContests() {
 	}
 }
 
-// maxNamed bounds the fields that an error names.
-const maxNamed = 5
-
 // contested says who changes an object again and again, and what to do.
 func contested(path string, written kube.Written, times int) error {
-	who := fmt.Sprintf("%q", written.Overwrote.Manager)
-	if written.Overwrote.Manager == "" {
-		who = "something in the cluster"
-	}
+	who, flags := exchange.Rival(path, written.Overwrote)
 	if written.Action == kube.Created {
 		return fmt.Errorf("%s deletes it again and again, %d times lately: stop that, or take it out of Git; until then it is created at growing intervals", who, times)
 	}
-	location, _ := manifest.ParsePath(path)
-	var flags []string
-	for _, field := range written.Overwrote.Fields[:min(len(written.Overwrote.Fields), maxNamed)] {
-		flags = append(flags, "--ignore-field "+location.ResourceName()+":"+field)
-	}
-	fields, more := strings.Join(flags, " "), ""
-	if left := len(written.Overwrote.Fields) - maxNamed; left > 0 {
-		more = fmt.Sprintf(" (and %d more)", left)
-	}
-	return fmt.Errorf("%s changes it back again and again, %d times lately: stop that, take the field out of Git, or leave it to the cluster with %s%s; until then it is made what Git says at growing intervals",
-		who, times, fields, more)
+	return fmt.Errorf("%s changes it back again and again, %d times lately: stop that, take the field out of Git, or leave it to the cluster with %s; until then it is made what Git says at growing intervals",
+		who, times, flags)
 }

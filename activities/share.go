@@ -157,7 +157,7 @@ func (s *sharing) settle(pushed repo.Pushed, changes []tree.Change) workflows.Co
 	for _, path := range slices.Sorted(maps.Keys(s.Failed)) {
 		result.Failed = append(result.Failed, s.failure(path, s.Failed[path]))
 	}
-	result.FailedCount = len(result.Failed)
+	result.FailedCount, result.RetryAfter = len(result.Failed), s.RetryAfter()
 	result.Failed = result.Failed[:min(len(result.Failed), workflows.MaxListed)]
 	s.reportConflicts(&result, pushed)
 	return result

@@ -153,6 +153,8 @@ type CommitResult struct {
 	// Failed are objects that could not be stored; the others were.
 	Failed      []Failure `json:"failed,omitempty"`
 	FailedCount int       `json:"failedCount,omitempty"`
+	// RetryAfter is when the first of them is worth another try; 0 where nobody can tell.
+	RetryAfter time.Duration `json:"retryAfter,omitempty"`
 	// Conflicts are objects that both sides changed; the first MaxListed that wait for somebody, then those that
 	// were decided.
 	Conflicts []Conflict `json:"conflicts,omitempty"`

@@ -146,7 +146,7 @@ func (s *State) agree(now time.Time) {
 func (s *State) committed(now time.Time, result CommitResult) {
 	s.Failed, s.FailedCount, s.RetryAt, s.Pending = result.Failed, result.FailedCount, nil, Pending{}
 	if result.FailedCount > 0 {
-		at := now.Add(commitRetry)
+		at := now.Add(result.retryAfter())
 		s.RetryAt = &at
 	}
 }
@@ -181,7 +181,7 @@ func (s *State) alsoFailed(now time.Time, committed CommitResult) {
 	s.Failed = append(s.Failed, committed.Failed...)
 	s.Failed = s.Failed[:min(len(s.Failed), MaxListed)]
 	s.FailedCount += committed.FailedCount
-	if at := now.Add(commitRetry); s.RetryAt == nil || at.Before(*s.RetryAt) {
+	if at := now.Add(committed.retryAfter()); s.RetryAt == nil || at.Before(*s.RetryAt) {
 		s.RetryAt = &at
 	}
 }
@@ -210,6 +210,13 @@ func (s *State) agreement() Agreement {
 
 // commitRetry is when objects that could not be stored are tried again though they are the same.
 const commitRetry = 5 * time.Minute
+
+func (r CommitResult) retryAfter() time.Duration {
+	if r.RetryAfter > 0 {
+		return min(r.RetryAfter, commitRetry)
+	}
+	return commitRetry
+}
 
 // applied takes over what Apply said.
 func (s *State) applied(now time.Time, result ApplyResult) {

@@ -76,11 +76,13 @@ type Memory struct {
 	// Agreed are contents that are known to be equivalent, by path.
 	Agreed map[string]plan.Pair
 	accord accord
+	// returns are the objects that the cluster makes the same again and again, by path.
+	returns map[string]returning
 }
 
 // NewMemory remembers nothing.
 func NewMemory(store desired.Store, rules desired.Rules) Memory {
-	return Memory{Desired: desired.New(store, rules), Agreed: map[string]plan.Pair{}}
+	return Memory{Desired: desired.New(store, rules), Agreed: map[string]plan.Pair{}, returns: map[string]returning{}}
 }
 
 // InFiles orders objects by where Git declares them.

@@ -22,6 +22,11 @@ func (s *Sharing) Settle() (outstanding bool) {
 			memory.Agreed[o.Path] = plan.Pair{Git: git, Live: o.Live}
 		}
 	}
+	for _, o := range slices.Concat(s.Stored, s.Decided) {
+		if s.Failed[o.Path] == nil {
+			s.returned(o)
+		}
+	}
 	outstanding = len(s.Decided) > 0 || s.Settled.Revision == ""
 	for _, o := range s.Subjects {
 		outstanding = outstanding || !o.Elusive && (o.Action == plan.ToCluster || o.Action == plan.Merge && s.AlreadyDecided(o))

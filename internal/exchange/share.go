@@ -45,11 +45,16 @@ type Conflict struct {
 
 // Draft makes the new contents of files, object by object. One that fails holds up no other.
 func (s *Sharing) Draft(ctx context.Context) error {
+	s.Memory.forgetReturns()
 	for _, o := range s.InOrder() {
 		if o.Elusive {
 			continue
 		}
-		if err := s.DraftOne(ctx, o); err != nil {
+		err := s.givesWay(o)
+		if err == nil || o.MayGoToCluster(s.Exchange) {
+			err = s.DraftOne(ctx, o)
+		}
+		if err != nil {
 			if ctx.Err() != nil || errors.Is(err, kube.ErrUnreachable) || errors.Is(err, repo.ErrStale) {
 				return err
 			}

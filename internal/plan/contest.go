@@ -7,13 +7,13 @@ import (
 	"github.com/go-git/go-git/v5/plumbing"
 )
 
-// Contest is what is known of somebody else who changes an object back each time that a sync has made it what
-// Git says. The zero value knows of nobody.
+// Contest is what is known of somebody else who changes an object back each time that a sync has carried the other
+// side's content over. The zero value knows of nobody.
 type Contest struct {
-	// Git is the content that it is about. Another one begins anew.
-	Git plumbing.Hash
-	// Overwrites are the times at which the object was made what Git says although it had been that before;
-	// only the last ones.
+	// About is the content that it is about. Another one begins anew. For pull it is what Git says, for push-pull
+	// see Returning.
+	About plumbing.Hash
+	// Overwrites are the times at which one side was made what it had been before; only the last ones.
 	overwrites []time.Time
 	// pauses is how often the sync has given way in a row, until is to when it does.
 	pauses int
@@ -34,11 +34,17 @@ const (
 	lastPause  = 5 * time.Minute
 )
 
-// Overwritten adds that the object was made what Git says once more, after a person or a program, or nobody
+// Returning is what a contest of push-pull is about: a cluster that makes an object this each time that it gets
+// that from Git.
+func Returning(live, git plumbing.Hash) plumbing.Hash {
+	return plumbing.ComputeHash(plumbing.BlobObject, slices.Concat(live[:], git[:]))
+}
+
+// Overwritten adds that one side was made what the other says once more, after a person or a program, or nobody
 // knows who, had changed it.
-func (c Contest) Overwritten(git plumbing.Hash, at time.Time, program bool) Contest {
-	if c.Git != git || c.Over(at) {
-		c = Contest{Git: git}
+func (c Contest) Overwritten(about plumbing.Hash, at time.Time, program bool) Contest {
+	if c.About != about || c.Over(at) {
+		c = Contest{About: about}
 	}
 	c.overwrites = append(slices.Clone(c.overwrites), at)
 	if len(c.overwrites) > personOverwrites {
@@ -57,8 +63,8 @@ func (c Contest) Overwritten(git plumbing.Hash, at time.Time, program bool) Cont
 }
 
 // Yields reports until when the sync leaves the object to the other one; false when it doesn't.
-func (c Contest) Yields(git plumbing.Hash, now time.Time) (until time.Time, yields bool) {
-	return c.until, c.Git == git && now.Before(c.until)
+func (c Contest) Yields(about plumbing.Hash, now time.Time) (until time.Time, yields bool) {
+	return c.until, c.About == about && now.Before(c.until)
 }
 
 // Over reports whether the object has been left in peace for so long that it is forgotten.
