@@ -76,16 +76,24 @@ type shared struct {
 // cluster too.
 func share(t *testing.T, on *cluster, name, ns string, more ...string) *shared {
 	t.Helper()
-	s := &shared{t: t, on: on, name: name, ns: ns, repo: newRepo(t), data: t.TempDir()}
-	dropAfter(t, on, ns)
-	edit(t, s.repo, "The shop", func(dir string) {
+	repo := newRepo(t)
+	edit(t, repo, "The shop", func(dir string) {
 		write(t, dir, "shop/all.yaml", strings.ReplaceAll(handWritten, "NS", ns))
 		write(t, dir, "README.md", "Our clusters.\n")
 	})
-	s.worker = startWorker(t, name, on, s.data)
-	enroll(t, name, on, s.repo, workflows.PushPull,
-		append([]string{"--selector", "acs=" + ns, "--secrets", "exclude", "--adopt", "git"}, more...)...)
+	s := join(t, on, name, ns, repo, more...)
 	s.settled()
+	return s
+}
+
+// join enrolls a cluster with a repository that is there already.
+func join(t *testing.T, on *cluster, name, ns, repo string, more ...string) *shared {
+	t.Helper()
+	s := &shared{t: t, on: on, name: name, ns: ns, repo: repo, data: t.TempDir()}
+	dropAfter(t, on, ns)
+	s.worker = startWorker(t, name, on, s.data)
+	enroll(t, name, on, repo, workflows.PushPull,
+		append([]string{"--selector", "acs=" + ns, "--secrets", "exclude", "--adopt", "git"}, more...)...)
 	return s
 }
 

@@ -127,23 +127,30 @@ func TestSecretsThatAreLeftOutStayInGit(t *testing.T) {
 	require.Contains(t, files(t, repo), "namespaces/kept/secrets/db.yaml")
 }
 
+// sops runs the sops that go.mod names, in a clone of a repository.
+func sops(t *testing.T, clone, key string, args ...string) string {
+	t.Helper()
+	binary := filepath.Join(stack.Dir, "sops")
+	if _, err := os.Stat(binary); err != nil {
+		build := exec.CommandContext(t.Context(), "go", "build", "-o", binary, "github.com/getsops/sops/v3/cmd/sops")
+		build.Dir = stacktest.Root()
+		out, err := build.CombinedOutput()
+		require.NoError(t, err, string(out))
+	}
+	cmd := exec.CommandContext(t.Context(), binary, args...)
+	cmd.Dir, cmd.Env = clone, append(os.Environ(), "SOPS_AGE_KEY_FILE="+key)
+	out, err := cmd.CombinedOutput()
+	require.NoError(t, err, "sops %v: %s", args, out)
+	return string(out)
+}
+
 // decrypted is what sops makes of a file in a clone of the repository.
 func decrypted(t *testing.T, repo, file, key string) string {
 	t.Helper()
-	dir := t.TempDir()
-	sops := filepath.Join(dir, "sops")
-	build := exec.CommandContext(t.Context(), "go", "build", "-o", sops, "github.com/getsops/sops/v3/cmd/sops")
-	build.Dir = stacktest.Root()
-	out, err := build.CombinedOutput()
+	clone := filepath.Join(t.TempDir(), "clone")
+	out, err := exec.CommandContext(t.Context(), "git", "clone", "--quiet", stack.RepoDir(repo), clone).CombinedOutput()
 	require.NoError(t, err, string(out))
-	clone := filepath.Join(dir, "clone")
-	out, err = exec.CommandContext(t.Context(), "git", "clone", "--quiet", stack.RepoDir(repo), clone).CombinedOutput()
-	require.NoError(t, err, string(out))
-	decrypt := exec.CommandContext(t.Context(), sops, "--decrypt", file)
-	decrypt.Dir, decrypt.Env = clone, append(os.Environ(), "SOPS_AGE_KEY_FILE="+key)
-	out, err = decrypt.CombinedOutput()
-	require.NoError(t, err, string(out))
-	return string(out)
+	return sops(t, clone, key, "--decrypt", file)
 }
 
 // newIdentity writes an age key file, and returns its public half.
