@@ -65,3 +65,24 @@ func TestAQuarrelIsForgotten(t *testing.T) {
 	other := contest.Overwritten(hash("another content"), now, true)
 	require.Equal(t, 1, other.Times())
 }
+
+func TestWhatAClusterReturnsToIsAboutBothContents(t *testing.T) {
+	start := time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)
+	about := plan.Returning(hash("live"), hash("git"))
+	var contest plan.Contest
+	for second := range 3 {
+		contest = contest.Overwritten(about, start.Add(time.Duration(second)*time.Second), true)
+	}
+	_, yields := contest.Yields(about, start.Add(3*time.Second))
+	require.True(t, yields)
+	for name, other := range map[string]plumbing.Hash{
+		"Git says something new":         plan.Returning(hash("live"), hash("new")),
+		"the cluster has something new":  plan.Returning(hash("new"), hash("git")),
+		"the two have changed places":    plan.Returning(hash("git"), hash("live")),
+		"the object is gone in Git":      plan.Returning(hash("live"), plumbing.ZeroHash),
+		"the object is gone in clusters": plan.Returning(plumbing.ZeroHash, hash("git")),
+	} {
+		_, yields := contest.Yields(other, start.Add(3*time.Second))
+		require.False(t, yields, name)
+	}
+}
