@@ -118,7 +118,7 @@ func (d *Drafts) open(name string) (*draft, error) {
 	f := &draft{name: name, removed: map[int]bool{}}
 	content, err := d.Repository.ReadFile(d.Tip, name)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("read %s: %w", name, err)
+		return nil, fmt.Errorf("%s can't be written: %w", name, err)
 	}
 	f.text = content
 	documents, _ := manifest.Decode(name, content)
