@@ -129,6 +129,7 @@ func (s *clusterSync) push(ctx workflow.Context, config Config, revision string)
 	s.state.saw(result.Revision)
 	s.state.Tracked = []string{result.Revision}
 	s.state.Open, s.state.OpenCount = nil, 0
+	s.state.decided()
 	s.state.settle(now, Settled{Revision: result.Revision, Tree: result.Tree, Scope: config.Scope()})
 	s.recordPush(now, result)
 	return nil
@@ -174,6 +175,9 @@ func (s *clusterSync) apply(ctx workflow.Context, input ApplyInput) (now time.Ti
 	}
 	now = workflow.Now(ctx)
 	s.state.applied(now, result)
+	if config.Strategy == Pull {
+		s.state.decided()
+	}
 	if result.Mirrored {
 		s.state.Mirrored = config.Scope()
 	}

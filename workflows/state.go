@@ -170,6 +170,12 @@ func (s *State) shared(result CommitResult) {
 	s.Conflicts = slices.Concat(waiting, decided[:min(len(decided), maxDecided)])
 }
 
+// decided forgets the conflicts that waited for somebody: one side was made what the other is.
+func (s *State) decided() {
+	s.Waiting = 0
+	s.Conflicts = slices.DeleteFunc(s.Conflicts, func(c Conflict) bool { return c.Winner == "" })
+}
+
 // maxDecided is how many conflicts that were decided are remembered.
 const maxDecided = 10
 

@@ -23,7 +23,7 @@ var forgotten = manifest.Hash([]byte("forgotten"))
 // recallBase finds out what both sides agreed on last, from the revisions that the workflow remembers.
 func (x *Exchange) recallBase(ctx context.Context) error {
 	memory := x.Memory
-	memory.accord = accord{open: map[string]workflows.Open{}, known: map[string]plan.Sides{}, held: map[string]held{}}
+	memory.accord = accord{open: map[string]workflows.Open{}, known: map[string]plan.Sides{}, held: map[string]held{}, merged: map[string]desired.Former{}}
 	for _, o := range x.Open {
 		memory.accord.open[o.Path] = o
 	}
@@ -105,7 +105,12 @@ func (x *Exchange) obtain(ctx context.Context, revision plumbing.Hash) (there bo
 // formers reads what both sides agreed on for some objects. What can't be had is left out.
 func (x *Exchange) formers(ctx context.Context, paths []string) map[string]desired.Former {
 	wanted := map[string]map[string]bool{} // by revision
+	found := map[string]desired.Former{}
 	for _, path := range paths {
+		if m, ok := x.Memory.accord.merged[path]; ok && x.Subjects[path] != nil && x.Subjects[path].Base == m.Hash {
+			found[path] = m
+			continue
+		}
 		revision := x.BaseOf(path)
 		if revision == "" {
 			continue
@@ -115,7 +120,6 @@ func (x *Exchange) formers(ctx context.Context, paths []string) map[string]desir
 		}
 		wanted[revision][path] = true
 	}
-	found := map[string]desired.Former{}
 	for revision, paths := range wanted {
 		hash := plumbing.NewHash(revision)
 		there, err := x.obtain(ctx, hash)

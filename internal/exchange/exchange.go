@@ -104,6 +104,8 @@ type accord struct {
 	known    map[string]plan.Sides
 	held     map[string]held
 	unstored map[string]error
+	// merged is what the cluster held of objects that were merged, as long as it hasn't got the result.
+	merged map[string]desired.Former
 	// git and live are the two sides as they were left.
 	git, live tree.Tree
 }
@@ -170,7 +172,12 @@ func (x *Exchange) consider(path string) {
 	s.Base, _ = accord.base.Get(path)
 	s.Git, _ = x.Git.Get(path)
 	s.Live, _ = x.Live.Get(path)
-	if known := accord.known[path]; known.Base == s.Base && known.Git == s.Git && known.Live == s.Live {
+	if m, ok := accord.merged[path]; ok && accord.open[path].Git == s.Git.String() {
+		s.Base = m.Hash // Git has all of it: what the cluster holds beyond that is new
+	}
+	// Who stores or merges what differs has to know how it does, and so asks again. What waits isn't touched.
+	known := accord.known[path]
+	if h, waits := accord.held[path]; waits && h.Sides == known && known.Base == s.Base && known.Git == s.Git && known.Live == s.Live {
 		s.Sides = known
 	}
 	switch x.Memory.Agreed[path] {

@@ -8,6 +8,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/runtime"
 
+	"github.com/active-cluster-sync/active-cluster-sync/internal/desired"
 	"github.com/active-cluster-sync/active-cluster-sync/internal/kube"
 	"github.com/active-cluster-sync/active-cluster-sync/internal/manifest"
 	"github.com/active-cluster-sync/active-cluster-sync/internal/merge"
@@ -42,6 +43,9 @@ func (s *Sharing) merge(ctx context.Context, o *Subject) error {
 		return err
 	}
 	o.Merged = merged
+	if err := s.rememberMerged(o); err != nil {
+		return err
+	}
 	switch {
 	case len(fields) > 0 && policy == plan.GitWins:
 		return s.yield(ctx, o, fields)
@@ -50,6 +54,18 @@ func (s *Sharing) merge(ctx context.Context, o *Subject) error {
 	}
 	s.Decided = append(s.Decided, o)
 	return nil
+}
+
+// rememberMerged keeps what the cluster held: until it has got the result, that and not the last agreement is what
+// further edits in the cluster began with.
+func (s *Sharing) rememberMerged(o *Subject) error {
+	live, err := objectOf(o.ByGit.Before)
+	if err != nil {
+		return err
+	}
+	resource, _, err := s.Memory.Desired.Object(o.Path, s.Kinds)
+	s.merged[o.Path] = desired.Former{Resource: resource, Object: live, Hash: o.Live}
+	return err
 }
 
 // errIncomparable: there is no common ground for a merge by fields.

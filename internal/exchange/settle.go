@@ -40,6 +40,9 @@ func (s *Sharing) Settle() (outstanding bool) {
 			decision.Git = git.String()
 		}
 		memory.accord.open[o.Path] = decision
+		if merged, ok := s.merged[o.Path]; ok {
+			memory.accord.merged[o.Path] = merged
+		}
 	}
 	memory.accord.unstored = maps.Clone(s.Failed)
 	return outstanding
@@ -49,6 +52,7 @@ func (s *Sharing) Settle() (outstanding bool) {
 // at it is an edit of that, and not of what was agreed on before.
 func (s *Sharing) settleStored() {
 	accord := &s.Memory.accord
+	tell := len(accord.open)+len(s.Stored)+len(s.Decided) <= workflows.MaxOpen // or the workflow would remember none
 	base := tree.NewEditor(accord.base)
 	for _, o := range s.Stored {
 		if s.Failed[o.Path] != nil {
@@ -60,7 +64,9 @@ func (s *Sharing) settleStored() {
 			open.Base = s.Tip.String()
 			base.Put(o.Path, git)
 		}
-		accord.open[o.Path] = open
+		if tell {
+			accord.open[o.Path] = open
+		}
 	}
 	accord.base = base.Tree()
 }
@@ -102,13 +108,15 @@ func (x *Exchange) SettleAll(live tree.Tree) {
 		now.Live, _ = live.Get(path)
 		switch {
 		case s.Elusive && now.Git == s.Base && (now.Live == s.Base || s.LiveIsBase == plan.Yes || s.LiveIsGit == plan.Yes):
-		case !s.Elusive && x.agree(path, now):
+		case !s.Elusive && x.agree(s, now):
 			if base.Remove(path); !now.Git.IsZero() {
 				base.Put(path, now.Git)
+				x.Memory.Agreed[path] = plan.Pair{Git: now.Git, Live: now.Live}
 			}
 			delete(accord.open, path)
 			delete(accord.known, path)
 			delete(accord.held, path)
+			delete(accord.merged, path)
 		case !s.Elusive && now.Git.IsZero() && s.MayGoToCluster(x):
 			// It is to be deleted, and waits: prune finds it again.
 		default:
@@ -118,12 +126,23 @@ func (x *Exchange) SettleAll(live tree.Tree) {
 	accord.base, accord.git, accord.live = base.Tree(), x.Git, live
 }
 
-// agree reports whether the two sides are equivalent, as far as that is known.
-func (x *Exchange) agree(path string, now plan.Sides) bool {
-	if now.Git == now.Live {
+// agree reports whether the two sides are equivalent, as far as that is known: because the one was made from the
+// other, or because the API server said so when it was asked about these two.
+func (x *Exchange) agree(s *Subject, now plan.Sides) bool {
+	switch {
+	case now.Git == now.Live:
+		return true
+	case now.Git.IsZero():
+		return false
+	case x.Memory.Agreed[s.Path] == plan.Pair{Git: now.Git, Live: now.Live}:
 		return true
 	}
-	return !now.Git.IsZero() && x.Memory.Agreed[path] == plan.Pair{Git: now.Git, Live: now.Live}
+	return now.Git == s.Git && now.Live == s.Live && s.sameAsGit()
+}
+
+// sameAsGit reports whether the API server said that the cluster has what Git holds.
+func (s *Subject) sameAsGit() bool {
+	return s.LiveIsGit == plan.Yes || s.Git == s.Base && s.LiveIsBase == plan.Yes
 }
 
 // leaveOpen remembers an object on which the two sides don't agree.

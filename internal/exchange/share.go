@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/active-cluster-sync/active-cluster-sync/internal/desired"
 	"github.com/active-cluster-sync/active-cluster-sync/internal/kube"
 	"github.com/active-cluster-sync/active-cluster-sync/internal/manifest"
 	"github.com/active-cluster-sync/active-cluster-sync/internal/plan"
@@ -28,11 +29,12 @@ type Sharing struct {
 	Stored, Decided []*Subject
 	Failed          map[string]error
 	Conflicts       []Conflict
+	merged          map[string]desired.Former
 }
 
 // Share begins to draft.
 func (x *Exchange) Share() *Sharing {
-	return &Sharing{Exchange: x, Ours: x.drafts(), Lost: x.drafts(), Failed: map[string]error{}}
+	return &Sharing{Exchange: x, Ours: x.drafts(), Lost: x.drafts(), Failed: map[string]error{}, merged: map[string]desired.Former{}}
 }
 
 // Conflict is one that is to be reported, with the objects' path.
