@@ -311,9 +311,10 @@ func (m *mesh) nothingUndone() (commits, conflicts int) {
 	m.t.Helper()
 	for _, s := range m.sides {
 		told := s.worker.log.String()
-		for commit := range strings.Lines(git(m.t, m.repo, "log", "--first-parent", "--format=%H %(trailers:key=Cluster,valueonly,separator=)", "main")) {
-			revision, author, _ := strings.Cut(strings.TrimSpace(commit), " ")
-			if author != s.name {
+		for commit := range strings.Lines(git(m.t, m.repo, "log", "--first-parent", "--format=%H %(trailers:key=Cluster,valueonly,separator=) %s", "main")) {
+			revision, rest, _ := strings.Cut(strings.TrimSpace(commit), " ")
+			author, subject, _ := strings.Cut(rest, " ")
+			if author != s.name || strings.HasPrefix(subject, "conflict(") {
 				continue
 			}
 			commits++
@@ -326,7 +327,7 @@ func (m *mesh) nothingUndone() (commits, conflicts int) {
 					reported := slices.ContainsFunc(strings.Split(told, "\n"), func(l string) bool {
 						return strings.Contains(l, `"msg":"conflict"`) && strings.Contains(l, m.ns+"/"+file+`"`)
 					})
-					require.True(m.t, reported, "%s takes %s of %s out of %s\n%s", revision, value, m.written[value], file, git(m.t, m.repo, "show", "-m", revision))
+					require.True(m.t, reported, "%s takes %s of %s out of %s\n%s", revision, value, m.written[value], file, m.story(file))
 				}
 			}
 		}
@@ -334,12 +335,29 @@ func (m *mesh) nothingUndone() (commits, conflicts int) {
 	return commits, conflicts
 }
 
+// story is all that is known of an object.
+func (m *mesh) story(name string) string {
+	lines := []string{git(m.t, m.repo, "log", "-p", "--format=%h %ad %s", "--date=iso", "main", "--", "namespaces/"+m.ns+"/configmaps/"+name+".yaml")}
+	for _, s := range m.sides {
+		for line := range strings.Lines(s.worker.log.String()) {
+			if strings.Contains(line, m.ns+"/"+name+`"`) || strings.Contains(line, `"msg":"Commit`) || strings.Contains(line, `"msg":"Apply`) {
+				lines = append(lines, line)
+			}
+		}
+	}
+	return strings.Join(lines, "\n")
+}
+
 // taken are the values that a commit takes out of the branch, by object.
 func (m *mesh) taken(revision string) map[string][]string {
 	m.t.Helper()
 	removed, added := map[string][]string{}, map[string]bool{}
 	var object string
-	for line := range strings.Lines(git(m.t, m.repo, "diff", "--unified=0", "--no-renames", revision+"^1", revision)) {
+	before := revision + "^"
+	if strings.HasPrefix(git(m.t, m.repo, "log", "-1", "--format=%s", before), "conflict(") {
+		before += "^" // what was put aside between the two was never in force
+	}
+	for line := range strings.Lines(git(m.t, m.repo, "diff", "--unified=0", "--no-renames", before, revision)) {
 		switch name, header := strings.CutPrefix(line, "--- "); {
 		case header:
 			if object = strings.TrimSuffix(filepath.Base(strings.TrimSpace(name)), ".yaml"); object == "all" {
