@@ -140,8 +140,9 @@ func summarise(changes []tree.Change) workflows.Changes {
 	return c
 }
 
-// commitMessage follows the repository contract: counts in the subject, objects in the body, trailers.
-func commitMessage(ctx context.Context, cluster string, changes []tree.Change) string {
+// commitMessage follows the repository contract: counts in the subject, objects in the body, trailers. Overruled are
+// objects for which an edit in Git gives way.
+func commitMessage(ctx context.Context, cluster string, changes []tree.Change, overruled ...string) string {
 	c := summarise(changes)
 	var parts []string
 	for _, part := range []struct {
@@ -155,11 +156,11 @@ func commitMessage(ctx context.Context, cluster string, changes []tree.Change) s
 	if len(parts) == 0 {
 		parts = []string{"mark the path as this cluster's"}
 	}
-	return message(ctx, cluster, fmt.Sprintf("sync(%s): %s", cluster, strings.Join(parts, ", ")), c.Objects, c.Total())
+	return message(ctx, cluster, fmt.Sprintf("sync(%s): %s", cluster, strings.Join(parts, ", ")), c.Objects, c.Total(), overruled...)
 }
 
 // message is a subject, objects of some total as far as they are listed, and trailers.
-func message(ctx context.Context, cluster, subject string, objects []string, total int) string {
+func message(ctx context.Context, cluster, subject string, objects []string, total int, overruled ...string) string {
 	var m strings.Builder
 	fmt.Fprintf(&m, "%s\n\n", subject)
 	for _, object := range objects {
@@ -170,6 +171,9 @@ func message(ctx context.Context, cluster, subject string, objects []string, tot
 	}
 	if total > 0 {
 		m.WriteString("\n")
+	}
+	if len(overruled) > 0 {
+		fmt.Fprintf(&m, "Kept over an edit in Git:\n- %s\n\n", strings.Join(overruled, "\n- "))
 	}
 	info := activity.GetInfo(ctx)
 	fmt.Fprintf(&m, "Cluster: %s\nWorkflow-Run: %s\n", cluster, info.WorkflowExecution.RunID)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/go-git/go-git/v5/plumbing"
@@ -97,7 +98,7 @@ func (s *sharing) commitOnce(ctx context.Context) (workflows.CommitResult, error
 	maps.Copy(files, beside)
 	edit := repo.Edit{
 		Parent: s.Tip, Files: files, When: time.Now(),
-		Message: commitMessage(ctx, s.Cluster, changes),
+		Message: commitMessage(ctx, s.Cluster, changes, s.overruled()...),
 	}
 	if len(lost) > 0 && len(files) == 0 {
 		edit.Message = message(ctx, s.Cluster, fmt.Sprintf("sync(%s): keep what Git says", s.Cluster), nil, 0)
@@ -119,6 +120,17 @@ func (s *sharing) commitOnce(ctx context.Context) (workflows.CommitResult, error
 	}
 	s.Index.Release(s.Snapshot.Tree)
 	return s.settle(pushed, changes), nil
+}
+
+// overruled are the objects for which the cluster's edit was kept over Git's, as the commit that does it says.
+func (s *sharing) overruled() []string {
+	var lines []string
+	for _, c := range s.Conflicts {
+		if c.Winner == workflows.ConflictCluster && len(lines) < workflows.MaxListed {
+			lines = append(lines, strings.Join(append([]string{c.Object}, c.Fields...), " "))
+		}
+	}
+	return lines
 }
 
 // lostMessage is that of the commit which keeps the edits that lost.

@@ -210,7 +210,9 @@ func (x *Exchange) LeaveToCommit(settled *tree.Editor) {
 		if s.Elusive || unstored || s.MayGoToCluster(x) {
 			continue
 		}
-		if s.Action == plan.ToGit || s.Action == plan.Merge || s.Action == plan.ToCluster {
+		h, told := x.Memory.accord.held[path]
+		untold := s.Action == plan.Wait && (!told || h.Sides != s.Sides) // Commit tells of what waits
+		if untold || s.Action == plan.ToGit || s.Action == plan.Merge || s.Action == plan.ToCluster {
 			settled.Put(path, Outdated)
 		}
 	}
