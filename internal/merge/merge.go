@@ -71,6 +71,10 @@ func (m *merging) value(t Type, base, git, cluster any) any {
 	if b, g, c, ok := maps3(base, git, cluster); ok && t.separable() {
 		return m.fields(t, b, g, c)
 	}
+	if b, g, c, ok := maps3(base, t.orEmpty(git), t.orEmpty(cluster)); ok && t.entries() {
+		// Whoever took the last entry out took the map out with it.
+		return orNothing(m.fields(t, b, g, c), none)
+	}
 	if b, g, c, ok := t.items3(base, git, cluster); ok {
 		return m.items(t, b, g, c)
 	}

@@ -155,3 +155,28 @@ func TestItemsFollowWhatTheyFollowedWhereTheyCameFrom(t *testing.T) {
 		require.Equal(t, c.want, strings.Join(got, " "), "%q with %q", c.lead, c.rest)
 	}
 }
+
+func TestTakingTheLastEntryOutIsNoConflictWithAddingOne(t *testing.T) {
+	configMap, widget := typeOf(t, "v1", "ConfigMap"), typeOf(t, "example.com/v1", "Widget")
+	object := func(kind, rest string) map[string]any { return parse(t, "apiVersion: v1\nkind: "+kind+"\n"+rest) }
+	base := object("ConfigMap", "metadata: {name: a, labels: {x: y}}\ndata: {a: '1'}")
+	more := object("ConfigMap", "metadata: {name: a, labels: {x: y}}\ndata: {a: '1', b: '2'}")
+	less := object("ConfigMap", "metadata: {name: a}")
+	want := object("ConfigMap", "metadata: {name: a}\ndata: {b: '2'}")
+	for _, prefer := range []Side{Git, Cluster} {
+		for _, sides := range [][2]map[string]any{{more, less}, {less, more}} {
+			merged, conflicts, err := ThreeWay(configMap, base, sides[0], sides[1], prefer)
+			require.NoError(t, err)
+			require.Empty(t, conflicts)
+			require.Equal(t, want, merged)
+		}
+	}
+	merged, _, err := ThreeWay(configMap, base, less, object("ConfigMap", "metadata: {name: a}\ndata: {}"), Git)
+	require.NoError(t, err)
+	require.NotContains(t, merged, "data")
+
+	// What isn't known to be a collection may be a struct, of which half says nothing.
+	_, conflicts, err := ThreeWay(widget, object("Widget", "spec: {free: {a: '1'}}"), object("Widget", "spec: {free: {a: '1', b: '2'}}"), object("Widget", "spec: {}"), Git)
+	require.NoError(t, err)
+	require.Equal(t, []string{"/spec/free"}, conflicts)
+}

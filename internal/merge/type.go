@@ -34,6 +34,25 @@ func (t Type) separable() bool {
 	return atom.Map == nil || atom.Map.ElementRelationship != schema.Atomic
 }
 
+// entries: a map of this type is a collection of plain values, like labels and data, and not a struct: without
+// entries it says nothing.
+func (t Type) entries() bool {
+	atom := t.atom()
+	if atom.Map == nil || len(atom.Map.Fields) > 0 || !t.separable() {
+		return false
+	}
+	entry := t.field("").atom()
+	return entry.Scalar != nil && entry.Map == nil && entry.List == nil
+}
+
+// orEmpty is a collection where there is none.
+func (t Type) orEmpty(value any) any {
+	if value == none && t.entries() {
+		return map[string]any{}
+	}
+	return value
+}
+
 // knows: a map of this type is a struct that has all of these fields.
 func (t Type) knows(names ...string) bool {
 	atom := t.atom()
