@@ -38,7 +38,7 @@ func (t Type) separable() bool {
 // entries it says nothing.
 func (t Type) entries() bool {
 	atom := t.atom()
-	if atom.Map == nil || len(atom.Map.Fields) > 0 || !t.separable() {
+	if atom.Map == nil || len(atom.Fields) > 0 || !t.separable() {
 		return false
 	}
 	entry := t.field("").atom()
