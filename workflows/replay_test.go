@@ -18,11 +18,12 @@ import (
 
 // TestRecordedHistoriesReplay guards running workflows against a change of behaviour: what a real server
 // recorded must still be what ClusterSync does. One history runs across updates and ends in
-// continue-as-new, the other begins with what was carried over. internal/e2e records them.
+// continue-as-new, the next one begins with what was carried over, and one is push-pull's with a conflict that
+// waits. internal/e2e records them.
 func TestRecordedHistoriesReplay(t *testing.T) {
 	recorded, err := filepath.Glob("testdata/*.json.gz")
 	require.NoError(t, err)
-	require.Len(t, recorded, 2)
+	require.Len(t, recorded, 3)
 	for _, path := range recorded {
 		t.Run(filepath.Base(path), func(t *testing.T) {
 			replayer := worker.NewWorkflowReplayer()

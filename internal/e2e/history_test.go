@@ -24,8 +24,9 @@ import (
 	"github.com/active-cluster-sync/active-cluster-sync/workflows"
 )
 
-// record names a folder to write the histories of TestMessagesSurviveContinueAsNew to. What is committed
-// in workflows/testdata was written so: go test ./internal/e2e -run ContinueAsNew -record ../../workflows/testdata
+// record names a folder to write the histories of TestMessagesSurviveContinueAsNew and TestAHeldConflictWaitsAndHoldsUpNothing
+// to. What is committed in workflows/testdata was written so:
+// go test ./internal/e2e -run 'ContinueAsNew|HeldConflict' -record ../../workflows/testdata
 var record = flag.String("record", "", "`folder` to record histories to")
 
 // TestMessagesSurviveContinueAsNew runs ClusterSync on the real server, with stand-ins for the activities
@@ -92,12 +93,18 @@ func TestMessagesSurviveContinueAsNew(t *testing.T) {
 	require.Less(t, len(before.GetEvents()), 6000, "history is bounded")
 	after := fetchHistory(t, name, "")
 	for file, h := range map[string]*history.History{"before-continue-as-new.json.gz": before, "after-continue-as-new.json.gz": after} {
-		replayer := sdkworker.NewWorkflowReplayer()
-		replayer.RegisterWorkflowWithOptions(workflows.ClusterSync, workflow.RegisterOptions{Name: workflows.WorkflowType})
-		require.NoError(t, replayer.ReplayWorkflowHistory(nil, h))
-		if *record != "" {
-			recordHistory(t, filepath.Join(*record, file), h)
-		}
+		replays(t, file, h)
+	}
+}
+
+// replays makes sure that a history can be replayed, and writes it to a file when that is asked for.
+func replays(t *testing.T, file string, h *history.History) {
+	t.Helper()
+	replayer := sdkworker.NewWorkflowReplayer()
+	replayer.RegisterWorkflowWithOptions(workflows.ClusterSync, workflow.RegisterOptions{Name: workflows.WorkflowType})
+	require.NoError(t, replayer.ReplayWorkflowHistory(nil, h))
+	if *record != "" {
+		recordHistory(t, filepath.Join(*record, file), h)
 	}
 }
 

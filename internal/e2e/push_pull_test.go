@@ -257,4 +257,5 @@ func TestAHeldConflictWaitsAndHoldsUpNothing(t *testing.T) {
 	s.editFile("replicas: 4", "replicas: 5")
 	now = s.settled()
 	require.Empty(t, now.Conflicts, describe(now, nil))
+	replays(t, "push-pull.json.gz", fetchHistory(t, s.name, ""))
 }
