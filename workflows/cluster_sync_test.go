@@ -32,6 +32,7 @@ type sides struct {
 
 	onExport func() error
 	onCommit func() error
+	onShare  func(workflows.CommitInput) (workflows.CommitResult, error)
 	onApply  func(context.Context) (workflows.ApplyResult, error)
 
 	lockSide
@@ -53,6 +54,9 @@ func (s *sides) fetch(context.Context, workflows.FetchInput) (workflows.FetchRes
 
 func (s *sides) commit(_ context.Context, in workflows.CommitInput) (workflows.CommitResult, error) {
 	s.commits++
+	if s.onShare != nil {
+		return s.onShare(in)
+	}
 	if s.onCommit != nil {
 		if err := s.onCommit(); err != nil {
 			return workflows.CommitResult{}, err

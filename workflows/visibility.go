@@ -74,6 +74,7 @@ func details(s Status) string {
 	if lock := s.Lock.String(); lock != "" {
 		page.WriteString(fmt.Sprintf("| Lock | %s |\n", escape(lock)))
 	}
+	section(&page, "Deletions waiting for approval", s.PendingDeletions, s.Pending.Objects, escape)
 	section(&page, "Failures", s.FailedCount, s.Failed, func(f Failure) string {
 		return fmt.Sprintf("%s %s: %s", escape(f.Object), escape(f.File), escape(f.Message))
 	})
