@@ -229,10 +229,8 @@ func (c Config) Validate() error {
 	default:
 		return fmt.Errorf("the lock is on or off, not %q", c.Lock)
 	}
-	switch c.OnConflict {
-	case "", ConflictGit, ConflictCluster, ConflictHold:
-	default:
-		return fmt.Errorf("unknown policy %q for conflicts: use git, cluster or hold", c.OnConflict)
+	if err := validateConflicts(c.OnConflict); err != nil {
+		return err
 	}
 	if err := validateAdopt(c.Strategy, c.Adopt); err != nil {
 		return err
@@ -280,6 +278,14 @@ func ValidateCluster(name string) error {
 		return fmt.Errorf("cluster name %q is not a DNS label: use at most 63 of a-z, 0-9 and '-', with a letter or digit at both ends", name)
 	}
 	return nil
+}
+
+func validateConflicts(policy ConflictPolicy) error {
+	switch policy {
+	case "", ConflictGit, ConflictCluster, ConflictHold:
+		return nil
+	}
+	return fmt.Errorf("unknown policy %q for conflicts: use git, cluster or hold", policy)
 }
 
 // validateAdopt checks an adoption against the strategy that it is given with.

@@ -142,3 +142,31 @@ func TestConflictsThatWaitAreTold(t *testing.T) {
 	require.Equal(t, workflows.InSync, status.State)
 	require.Equal(t, []workflows.Conflict{decided}, status.Conflicts, "what was decided stays to be seen")
 }
+
+func TestAnotherPolicyDecidesConflictsThatWait(t *testing.T) {
+	s := newShared()
+	h := newHarness(t, s.sides)
+	state := agreed(s)
+	state.Config.OnConflict = workflows.ConflictHold
+	state.Open, state.OpenCount, state.Waiting = []workflows.Open{{Path: "namespaces/a/configmaps/waits.yaml", Base: "r0"}}, 1, 1
+	state.Conflicts = []workflows.Conflict{{Object: "configmaps a/waits"}}
+	set := func(m workflows.SetStrategy, want string) {
+		h.update(workflows.SetStrategyMessage, func(_ workflows.Status, err error) {
+			if want == "" {
+				require.NoError(t, err)
+			} else {
+				require.ErrorContains(t, err, want)
+			}
+		}, m)
+	}
+	h.at(12*time.Second, func() {
+		require.Zero(t, s.commits, "it waits")
+		set(workflows.SetStrategy{Strategy: workflows.PushPull, OnConflict: "newest"}, "unknown policy")
+		set(workflows.SetStrategy{Strategy: workflows.Pull, OnConflict: workflows.ConflictGit}, "goes with strategy push-pull")
+		set(workflows.SetStrategy{Strategy: workflows.PushPull, OnConflict: workflows.ConflictCluster}, "")
+	})
+	h.run(state, 13*time.Second)
+	require.Len(t, s.inputs, 1, "at once")
+	require.Equal(t, workflows.ConflictCluster, s.inputs[0].Config.OnConflict)
+	require.Equal(t, workflows.InSync, h.status().State)
+}

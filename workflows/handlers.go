@@ -177,6 +177,11 @@ func (s *clusterSync) validateApprove(m Approve) error {
 // adoption is a word about what is there now, so the next strategy doesn't inherit it.
 func (s *clusterSync) setStrategy(m SetStrategy) {
 	config := &s.state.Config
+	if m.OnConflict != "" && m.OnConflict != config.Conflicts() {
+		config.OnConflict = m.OnConflict
+		s.state.Reconsider = s.state.Waiting > 0
+		s.syncNow()
+	}
 	if config.Strategy == m.Strategy && (m.Adopt == "" || m.Adopt == config.Adopt) {
 		return
 	}

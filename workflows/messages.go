@@ -1,5 +1,10 @@
 package workflows
 
+import (
+	"errors"
+	"fmt"
+)
+
 // Updates of ClusterSync. Each is also a signal of the same name and argument, for tools that can only
 // signal. An update answers with the status that it led to.
 const (
@@ -44,6 +49,8 @@ type SetStrategy struct {
 	// Adopt is Config.Adopt for this strategy; most senders leave it out. Setting push-pull again with it lets a
 	// first sync go on that waits for it.
 	Adopt AdoptPolicy `json:"adopt,omitempty"`
+	// OnConflict is Config.OnConflict from now on; empty leaves it as it is. Conflicts that wait are decided by it.
+	OnConflict ConflictPolicy `json:"onConflict,omitempty"`
 }
 
 // Validate says what is wrong with it.
@@ -52,7 +59,10 @@ func (m SetStrategy) Validate() error {
 	if err != nil {
 		return err
 	}
-	return validateAdopt(strategy, m.Adopt)
+	if m.OnConflict != "" && strategy != PushPull {
+		return fmt.Errorf("a policy for conflicts goes with strategy push-pull, not with %s: set push-pull, or leave it out", strategy)
+	}
+	return errors.Join(validateConflicts(m.OnConflict), validateAdopt(strategy, m.Adopt))
 }
 
 // SetIgnoredNamespaces is the argument of set-ignored-namespaces: the whole new list.
@@ -68,7 +78,7 @@ type Approve struct {
 
 // descriptions are what the Temporal Web UI shows beside the names.
 var descriptions = map[string]string{
-	SetStrategyMessage:          `Change the direction of the sync. Argument: {"strategy": "none" | "push" | "pull" | "push-pull"}; with push-pull also "adopt": "git" | "cluster", whose objects win where both sides hold some already`,
+	SetStrategyMessage:          `Change the direction of the sync. Argument: {"strategy": "none" | "push" | "pull" | "push-pull"}; with push-pull also "adopt": "git" | "cluster", whose objects win where both sides hold some already, and "onConflict": "git" | "cluster" | "hold"`,
 	SetIgnoredNamespacesMessage: `Replace the list of namespaces that are left out. Argument: {"namespaces": ["kube-system"]}`,
 	SyncNowMessage:              "Sync at once instead of at the next tick. The update answers when that sync has ended.",
 	PauseMessage:                "Stop syncing until resume, keeping everything as it is.",

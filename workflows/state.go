@@ -51,6 +51,8 @@ type State struct {
 	// Open are the first objects for which Settled doesn't hold, OpenCount is the number of all.
 	Open      []Open `json:"open,omitempty"`
 	OpenCount int    `json:"openCount,omitempty"`
+	// Reconsider: the policy for conflicts has changed since some were held.
+	Reconsider bool `json:"reconsider,omitempty"`
 	// Conflicts are the objects that wait for somebody, Waiting is the number of all, and then those that were
 	// decided last.
 	Conflicts []Conflict     `json:"conflicts,omitempty"`
@@ -154,6 +156,7 @@ func (s *State) committed(now time.Time, result CommitResult) {
 // shared takes over what Commit said under push-pull.
 func (s *State) shared(result CommitResult) {
 	s.Open, s.OpenCount, s.Waiting = result.Open, result.OpenCount, result.Waiting
+	s.Reconsider = false
 	var waiting, decided []Conflict
 	for _, c := range result.Conflicts {
 		if c.Winner == "" {
@@ -172,7 +175,7 @@ func (s *State) shared(result CommitResult) {
 
 // decided forgets the conflicts that waited for somebody: one side was made what the other is.
 func (s *State) decided() {
-	s.Waiting = 0
+	s.Waiting, s.Reconsider = 0, false
 	s.Conflicts = slices.DeleteFunc(s.Conflicts, func(c Conflict) bool { return c.Winner == "" })
 }
 
@@ -241,10 +244,10 @@ func (s *State) applied(now time.Time, result ApplyResult) {
 	}
 }
 
-// retryDue tells whether failed objects, or an approval, ask for an Apply although nothing changed.
+// retryDue tells whether failed objects, an approval, or another policy ask for an Apply although nothing changed.
 func (s *State) retryDue(now time.Time) bool {
 	approved := s.Approved != "" && s.Approved == s.Pending.Digest
-	return approved || s.FailedCount > 0 && (s.RetryAt == nil || !now.Before(*s.RetryAt))
+	return approved || s.Reconsider || s.FailedCount > 0 && (s.RetryAt == nil || !now.Before(*s.RetryAt))
 }
 
 // record remembers a sync that changed something.

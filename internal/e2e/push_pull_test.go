@@ -253,9 +253,19 @@ func TestAHeldConflictWaitsAndHoldsUpNothing(t *testing.T) {
 	require.NoError(t, err)
 	require.EqualValues(t, 5, replicas)
 
-	// It ends when somebody makes the two agree.
+	// It ends when somebody makes the two agree, or says who wins.
 	s.editFile("replicas: 4", "replicas: 5")
 	now = s.settled()
 	require.Empty(t, now.Conflicts, describe(now, nil))
+	update(t, s.name, workflows.PauseMessage)
+	changeAs(t, "kubectl-edit", s.on, deployments, s.ns, "cart", field(int64(6), "spec", "replicas"))
+	s.editFile("replicas: 5", "replicas: 7")
+	update(t, s.name, workflows.ResumeMessage)
+	reaches(t, s.name, func(now workflows.Status) bool { return now.Reason == workflows.ConflictsHeld })
+	_, errs, code := starter(t, "set-strategy", s.name, "push-pull", "--on-conflict", "cluster")
+	require.Zero(t, code, errs)
+	s.settled()
+	require.Contains(t, s.file("shop/all.yaml"), "replicas: 6")
+	require.Contains(t, git(t, s.repo, "log", "-p", "main"), "replicas: 7")
 	replays(t, "push-pull.json.gz", fetchHistory(t, s.name, ""))
 }

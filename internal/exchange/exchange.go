@@ -177,7 +177,7 @@ func (x *Exchange) consider(path string) {
 	}
 	// Who stores or merges what differs has to know how it does, and so asks again. What waits isn't touched.
 	known := accord.known[path]
-	if h, waits := accord.held[path]; waits && h.Sides == known && known.Base == s.Base && known.Git == s.Git && known.Live == s.Live {
+	if h, waits := accord.held[path]; waits && x.policy(s) == plan.Hold && h.Sides == known && known.Base == s.Base && known.Git == s.Git && known.Live == s.Live {
 		s.Sides = known
 	}
 	switch x.Memory.Agreed[path] {
