@@ -82,6 +82,8 @@ var found = map[workflows.ConflictPolicy][]string{
 		"both put a 1; git put a 2 0; settle; strategy push; settle; settle",
 		// A conflict that Apply met first was told of by nobody.
 		"git put b 1; race cluster put b 1; settle",
+		// What a conflict held, and Git held no longer, pull deletes as everything that Git held.
+		"file people/two; both put a 1 3; cluster put a 1; settle; git put a 2; settle; git delete a; strategy pull; race cluster put a 1; settle",
 	},
 }
 

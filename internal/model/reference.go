@@ -13,7 +13,11 @@ type Fields map[string]string
 func (f Fields) same(other Fields) bool { return (f == nil) == (other == nil) && maps.Equal(f, other) }
 
 // sides are one object: what both sides agreed on last, and what each holds.
-type sides struct{ base, git, live Fields }
+type sides struct {
+	base, git, live Fields
+	// seen: Git held it at the last sync, though both sides didn't agree on it.
+	seen bool
+}
 
 // reference says in the words of docs/strategies.md what a sync makes of two sides. It is all that the product is
 // compared with, so it is meant to be read and believed.
@@ -36,7 +40,7 @@ func (r reference) settle(strategy workflows.Strategy) map[object]outcome {
 	for o, s := range r.objects {
 		switch strategy {
 		case workflows.Push:
-			s = sides{s.live, s.live, s.live}
+			s = agree(s.live)
 		case workflows.Pull:
 			s = s.pulled()
 		case workflows.PushPull:
@@ -51,16 +55,17 @@ func (r reference) settle(strategy workflows.Strategy) map[object]outcome {
 	return told
 }
 
+func agree(on Fields) sides { return sides{base: on, git: on, live: on} }
+
 // pulled: Git wins, and what it never held is left alone.
 func (s sides) pulled() sides {
-	if s.git == nil && s.base == nil {
+	if s.git == nil && s.base == nil && !s.seen {
 		return s
 	}
-	return sides{s.git, s.git, s.git}
+	return agree(s.git)
 }
 
 func (s sides) exchanged(policy workflows.ConflictPolicy) (sides, outcome) {
-	agree := func(on Fields) sides { return sides{on, on, on} }
 	switch {
 	case s.git.same(s.live):
 		return agree(s.git), outcome{}
@@ -74,6 +79,7 @@ func (s sides) exchanged(policy workflows.ConflictPolicy) (sides, outcome) {
 	case !conflict:
 		return agree(merged), outcome{}
 	case policy == workflows.ConflictHold:
+		s.seen = s.git != nil
 		return s, outcome{conflict: true}
 	}
 	return agree(merged), outcome{true, policy}
