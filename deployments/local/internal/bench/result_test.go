@@ -102,7 +102,7 @@ func TestReportIsWrittenInItsShape(t *testing.T) {
 		product.FirstPush.APIRequests["watch"] != 60 || product.PeakRSSBytes != 150e6 {
 		t.Errorf("got %+v", product)
 	}
-	if got.Machine.Cores != 2 || got.Settings.IntervalSeconds != 10 || len(got.Requirements) != 16 {
+	if got.Machine.Cores != 2 || got.Settings.IntervalSeconds != 10 || len(got.Requirements) != 19 {
 		t.Errorf("got %+v, %+v, %d requirements", got.Machine, got.Settings, len(got.Requirements))
 	}
 	if pull := got.Sizes[1].Pull; pull.FirstPull.WallSeconds != 10 || pull.FirstPull.ApplySeconds != 9 || pull.DriftTick.ChangedFiles != 1000 ||
