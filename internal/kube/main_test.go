@@ -224,7 +224,7 @@ func listed(t testing.TB, namespace string, gvrs ...manifest.Resource) tree.Tree
 	})
 }
 
-// wanted is what Git says about an object, as a write of it.
+// wanted is what Git says about an object, as a write of it that is planned with what the cluster has now.
 func wanted(t testing.TB, index *kube.Index, text string) kube.Write {
 	t.Helper()
 	u := object(t, text)
@@ -232,9 +232,14 @@ func wanted(t testing.TB, index *kube.Index, text string) kube.Write {
 	require.True(t, ok, "%s is not served", u.GroupVersionKind())
 	manifest.Normalise(r, u.Object, manifest.Surroundings{})
 	w := kube.Write{Path: manifest.Path(r, u.GetNamespace(), u.GetName()), Resource: r, Object: u.Object}
-	if e, ok := index.Lookup(w.Path); ok {
-		w.Live = e.Hash
-	}
+	until(t, "the watch has told of "+w.Path, func() bool {
+		e, known := index.Lookup(w.Path)
+		if w.Live = e.Hash; !known {
+			return true
+		}
+		live, err := api.Resource(r.GVR()).Namespace(u.GetNamespace()).Get(t.Context(), u.GetName(), metav1.GetOptions{})
+		return err != nil || live.GetResourceVersion() == e.ResourceVersion
+	})
 	return w
 }
 

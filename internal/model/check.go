@@ -69,8 +69,9 @@ func (w *World) prepareRace(ctx context.Context) (raced object) {
 	raced = w.object(w.race[2])
 	s := w.model.objects[raced]
 	_, decided := s.exchanged(w.Policy)
-	if decided.conflict || s.git.same(s.live) && !s.git.same(s.base) {
-		// The sync would have decided, or found them the same, before: what comes out then depends on what it did.
+	if decided.conflict || s.git.same(s.live) && (s.seen || !s.git.same(s.base)) {
+		// The sync would have decided, or found them the same, before: what comes out then depends on what it did,
+		// or on whether it knew of the edit in time.
 		w.raceErr, w.race = w.edit(ctx, w.race), nil
 		return raced
 	}
