@@ -155,12 +155,19 @@ func (w *world) secret() *corev1.Secret {
 // running tells whether the cluster is enrolled.
 func (w *world) running() bool {
 	w.Helper()
+	r, e := w.enrolled()
+	defer r.close()
+	return e.running
+}
+
+// enrolled is the enrolment of the cluster, and the registry that it is in, to be closed.
+func (w *world) enrolled() (*registry, enrolment) {
+	w.Helper()
 	r, err := openRegistry(w.Context())
 	require.NoError(w, err)
-	defer r.close()
 	e, err := r.find(w.Context(), w.cluster)
 	require.NoError(w, err)
-	return e.running
+	return r, e
 }
 
 // nothingDone makes sure that there is neither half of an enrolment.

@@ -32,11 +32,8 @@ func (w *world) tip() string {
 // started is the configuration that the enrolment began with.
 func (w *world) started() workflows.Config {
 	w.Helper()
-	r, err := openRegistry(w.Context())
-	require.NoError(w, err)
+	r, e := w.enrolled()
 	defer r.close()
-	e, err := r.find(w.Context(), w.cluster)
-	require.NoError(w, err)
 	config, err := r.config(w.Context(), e)
 	require.NoError(w, err)
 	return config

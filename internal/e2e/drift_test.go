@@ -6,9 +6,7 @@ import (
 	"io"
 	"log/slog"
 	"strings"
-	"sync"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -196,24 +194,7 @@ func TestPullGivesWayToWhatWritesAgainAndAgain(t *testing.T) {
 	writes := func() int {
 		return strings.Count(w.log.String(), `"object":"configmaps `+ns+`/fought","action":"updated"`)
 	}
-	ctx, stop := context.WithCancel(t.Context())
-	var bully sync.WaitGroup
-	bully.Go(func() {
-		for poll := time.NewTicker(100 * time.Millisecond); ; {
-			select {
-			case <-ctx.Done():
-				poll.Stop()
-				return
-			case <-poll.C:
-			}
-			maps := standby.objects.Resource(configMaps).Namespace(ns)
-			obj, err := maps.Get(ctx, "fought", metav1.GetOptions{})
-			if value, _, _ := unstructured.NestedString(obj.UnstructuredContent(), "data", "key"); err == nil && value == "git" {
-				_ = unstructured.SetNestedField(obj.Object, "bully's", "data", "key")
-				_, _ = maps.Update(ctx, obj, metav1.UpdateOptions{FieldManager: "bully"})
-			}
-		}
-	})
+	stop := insist(t, standby, setting{ns, "fought", "key"}, "bully", "bully's")
 	s := reaches(t, "fighter", func(s workflows.Status) bool { return s.FailedCount > 0 })
 	require.Equal(t, workflows.Degraded, s.State)
 	require.Equal(t, "configmaps "+ns+"/fought", s.Failed[0].Object)
@@ -231,7 +212,6 @@ func TestPullGivesWayToWhatWritesAgainAndAgain(t *testing.T) {
 
 	// A change in Git doesn't wait for anything.
 	stop()
-	bully.Wait()
 	edit(t, repo, "another value", func(dir string) {
 		write(t, dir, "app.yaml", "apiVersion: v1\nkind: Namespace\nmetadata: {name: "+ns+"}\n---\n"+configMap(ns, "fought", "new")+"---\n"+configMap(ns, "bystander", "git"))
 	})

@@ -231,8 +231,11 @@ func TestNothingThatTheClusterAddsComesBack(t *testing.T) {
 	ticks()
 }
 
+// setting is one key of a ConfigMap.
+type setting struct{ namespace, name, key string }
+
 // insist plays a program that wants a setting to be something, until the test ends or it is told to stop.
-func insist(t *testing.T, s *shared, manager, value string) (stop func()) {
+func insist(t *testing.T, on *cluster, of setting, manager, value string) (stop func()) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
@@ -245,13 +248,13 @@ func insist(t *testing.T, s *shared, manager, value string) (stop func()) {
 				return
 			case <-poll.C:
 			}
-			maps := s.on.objects.Resource(configMaps).Namespace(s.ns)
-			now, err := maps.Get(ctx, "settings", metav1.GetOptions{})
+			maps := on.objects.Resource(configMaps).Namespace(of.namespace)
+			now, err := maps.Get(ctx, of.name, metav1.GetOptions{})
 			if err != nil {
 				continue
 			}
-			if set, _, _ := unstructured.NestedString(now.Object, "data", "colour"); set != value {
-				_ = unstructured.SetNestedField(now.Object, value, "data", "colour")
+			if set, _, _ := unstructured.NestedString(now.Object, "data", of.key); set != value {
+				_ = unstructured.SetNestedField(now.Object, value, "data", of.key)
 				_, _ = maps.Update(ctx, now, metav1.UpdateOptions{FieldManager: manager})
 			}
 		}
@@ -268,7 +271,8 @@ func TestTwoProgramsThatWantDifferentValuesDoNotCommitForEver(t *testing.T) {
 	b := join(t, clusters["standby"], "pong", ns, a.repo)
 	b.settled()
 	a.settled()
-	stops := []func(){insist(t, a, "red-operator", "red"), insist(t, b, "green-operator", "green")}
+	colour := func(s *shared) setting { return setting{s.ns, "settings", "colour"} }
+	stops := []func(){insist(t, a.on, colour(a), "red-operator", "red"), insist(t, b.on, colour(b), "green-operator", "green")}
 
 	commits := func() int { return strings.Count(git(t, a.repo, "log", "--format=%h", "main"), "\n") }
 	told := func() string {

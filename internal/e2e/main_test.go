@@ -48,29 +48,17 @@ type cluster struct {
 }
 
 func TestMain(m *testing.M) {
-	os.Exit(func() int {
-		if err := start(); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			return 1
-		}
-		defer stack.Stop()
-		defer temporal.Close()
-		return m.Run()
-	}())
-}
-
-func start() (err error) {
 	names := []string{"primary", "standby", "busy"}
-	if stack, err = stacktest.Start(context.Background(), stacktest.Options{Clusters: names, Git: true, Temporal: true}); err != nil {
-		return err
-	}
-	for _, name := range names {
-		if clusters[name], err = connect(stack, name); err != nil {
-			return err
+	stacktest.Main(m, stacktest.Options{Clusters: names, Git: true, Temporal: true}, func(s *stacktest.Stack) (err error) {
+		stack = s
+		for _, name := range names {
+			if clusters[name], err = connect(stack, name); err != nil {
+				return err
+			}
 		}
-	}
-	temporal, err = client.Dial(client.Options{HostPort: stack.Env["TEMPORAL_ADDRESS"], Logger: quiet{}})
-	return err
+		temporal, err = client.Dial(client.Options{HostPort: stack.Env["TEMPORAL_ADDRESS"], Logger: quiet{}})
+		return err
+	})
 }
 
 func connect(stack *stacktest.Stack, name string) (*cluster, error) {

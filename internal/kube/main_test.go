@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"os"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -31,26 +30,15 @@ var (
 )
 
 func TestMain(m *testing.M) {
-	os.Exit(run(m))
-}
-
-func run(m *testing.M) int {
-	stack, err := stacktest.Start(context.Background(), stacktest.Options{Clusters: []string{"kube"}})
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	defer stack.Stop()
-	kubeconfig = stack.Kubeconfig("kube")
-	if admin, err = stack.Config("kube"); err == nil {
+	stacktest.Main(m, stacktest.Options{Clusters: []string{"kube"}}, func(stack *stacktest.Stack) (err error) {
+		kubeconfig = stack.Kubeconfig("kube")
+		if admin, err = stack.Config("kube"); err != nil {
+			return err
+		}
 		admin.QPS = -1
 		api, err = dynamic.NewForConfig(admin)
-	}
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	return m.Run()
+		return err
+	})
 }
 
 // startIndex runs an index until the test ends, and sees to it that its goroutines end then.

@@ -82,20 +82,12 @@ func orNothing[T map[string]any | []any](carried T, doc any) any {
 func carryFields(t Type, doc, from, to map[string]any) map[string]any {
 	carried := make(map[string]any, len(doc))
 	maps.Copy(carried, doc)
-	field := func(name string) {
+	for name := range names(from, to) {
 		v := carry(t.field(name), at(doc, name), at(from, name), at(to, name))
 		if v == none {
 			delete(carried, name)
 		} else {
 			carried[name] = v
-		}
-	}
-	for name := range from {
-		field(name)
-	}
-	for name := range to {
-		if _, done := from[name]; !done {
-			field(name)
 		}
 	}
 	return carried

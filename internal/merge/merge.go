@@ -105,13 +105,8 @@ func (m *merging) fields(t Type, base, git, cluster map[string]any) map[string]a
 			merged[name] = v
 		}
 	}
-	for name := range git {
+	for name := range names(git, cluster) {
 		merge(name)
-	}
-	for name := range cluster {
-		if _, done := git[name]; !done {
-			merge(name)
-		}
 	}
 	return merged
 }

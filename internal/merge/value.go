@@ -3,6 +3,7 @@ package merge
 import (
 	"errors"
 	"fmt"
+	"iter"
 	"slices"
 )
 
@@ -16,6 +17,22 @@ func at(m map[string]any, key string) any {
 		return value
 	}
 	return none
+}
+
+// names are those of both maps, each once.
+func names(a, b map[string]any) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		for name := range a {
+			if !yield(name) {
+				return
+			}
+		}
+		for name := range b {
+			if _, done := a[name]; !done && !yield(name) {
+				return
+			}
+		}
+	}
 }
 
 // same compares by value: 1 and 1.0 are the same.

@@ -1,7 +1,6 @@
 package model_test
 
 import (
-	"context"
 	"fmt"
 	"os"
 	"strconv"
@@ -28,27 +27,16 @@ var (
 )
 
 func TestMain(m *testing.M) {
-	os.Exit(func() int {
-		if err := start(); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			return 1
+	stacktest.Main(m, stacktest.Options{Clusters: []string{"model"}, Git: true}, func(s *stacktest.Stack) error {
+		stack = s
+		config, err := stack.Config("model")
+		if err != nil {
+			return err
 		}
-		defer stack.Stop()
-		return m.Run()
-	}())
-}
-
-func start() (err error) {
-	if stack, err = stacktest.Start(context.Background(), stacktest.Options{Clusters: []string{"model"}, Git: true}); err != nil {
+		config.QPS, config.WarningHandler = -1, rest.NoWarnings{}
+		api, err = dynamic.NewForConfig(config)
 		return err
-	}
-	config, err := stack.Config("model")
-	if err != nil {
-		return err
-	}
-	config.QPS, config.WarningHandler = -1, rest.NoWarnings{}
-	api, err = dynamic.NewForConfig(config)
-	return err
+	})
 }
 
 // reproduce is the variable that runs one run again, as a failure prints it: a policy and the steps.

@@ -32,14 +32,10 @@ import (
 var stack *stacktest.Stack
 
 func TestMain(m *testing.M) {
-	var err error
-	stack, err = stacktest.Start(context.Background(), stacktest.Options{Git: true})
-	if err != nil {
-		log.Fatal(err)
-	}
-	code := m.Run()
-	stack.Stop()
-	os.Exit(code)
+	stacktest.Main(m, stacktest.Options{Git: true}, func(s *stacktest.Stack) error {
+		stack = s
+		return nil
+	})
 }
 
 // origin is a bare repository on the real Git server, with a clone in which a person works.

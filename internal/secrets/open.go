@@ -22,15 +22,20 @@ import (
 //
 // The file has to be one that manifest.Decode could read: that has bounded its size and its aliases.
 func Open(keys agekey.Keys, file []byte) ([]byte, error) {
-	tree, err := load(file)
-	if err != nil {
-		return nil, err
-	}
-	dataKey, err := unwrap(keys, tree.Metadata)
+	tree, dataKey, err := unlock(keys, file)
 	if err != nil {
 		return nil, err
 	}
 	return open(tree, dataKey)
+}
+
+// unlock reads an encrypted file and the data key that its values are encrypted by.
+func unlock(keys agekey.Keys, file []byte) (tree sops.Tree, dataKey []byte, err error) {
+	if tree, err = load(file); err != nil {
+		return tree, nil, err
+	}
+	dataKey, err = unwrap(keys, tree.Metadata)
+	return tree, dataKey, err
 }
 
 func open(tree sops.Tree, dataKey []byte) ([]byte, error) {

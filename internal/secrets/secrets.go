@@ -61,11 +61,7 @@ func Seal(keys agekey.Keys, manifest []byte, check func(plaintext []byte) error)
 // Reseal encrypts what a file shall hold as the file is encrypted now, so that all who can read it can go on doing
 // that: for the same recipients, by the same data key and the same rules.
 func Reseal(keys agekey.Keys, file, manifest []byte, check func(plaintext []byte) error) ([]byte, error) {
-	tree, err := load(file)
-	if err != nil {
-		return nil, err
-	}
-	dataKey, err := unwrap(keys, tree.Metadata)
+	tree, dataKey, err := unlock(keys, file)
 	if err != nil {
 		return nil, err
 	}

@@ -16,6 +16,7 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+	"testing"
 	"time"
 
 	"k8s.io/client-go/rest"
@@ -41,6 +42,22 @@ type Stack struct {
 
 // startLimit covers a stack whose Kubernetes binaries have to be linked first.
 const startLimit = 15 * time.Minute
+
+// Main runs the tests of a package with a stack, which ready is told of before the first of them, and exits.
+func Main(m *testing.M, o Options, ready func(*Stack) error) {
+	os.Exit(func() int {
+		stack, err := Start(context.Background(), o)
+		if err == nil {
+			defer stack.Stop()
+			err = ready(stack)
+		}
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 1
+		}
+		return m.Run()
+	}())
+}
 
 // Start brings a stack up and returns when all of its parts are ready. The command is bin/local of this
 // repository, as `make build` leaves it.

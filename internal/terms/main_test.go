@@ -3,7 +3,6 @@ package terms_test
 import (
 	"context"
 	"fmt"
-	"log"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -21,14 +20,10 @@ import (
 var stack *stacktest.Stack
 
 func TestMain(m *testing.M) {
-	var err error
-	stack, err = stacktest.Start(context.Background(), stacktest.Options{Git: true})
-	if err != nil {
-		log.Fatal(err)
-	}
-	code := m.Run()
-	stack.Stop()
-	os.Exit(code)
+	stacktest.Main(m, stacktest.Options{Git: true}, func(s *stacktest.Stack) error {
+		stack = s
+		return nil
+	})
 }
 
 // origins counts them.

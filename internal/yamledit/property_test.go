@@ -24,8 +24,9 @@ func TestEditIsExact(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		file := anyFile(t)
 		documents, _ := manifest.Decode("", file)
-		if len(documents) == 0 {
-			t.Skip("no object is left among the comments")
+		if len(documents) == 0 { // nothing but comments
+			file = []byte("{apiVersion: v1, kind: ConfigMap, metadata: {name: alone}}\n")
+			documents, _ = manifest.Decode("", file)
 		}
 		index := rapid.IntRange(0, len(documents)-1).Draw(t, "index")
 		random := rand.New(rand.NewPCG(rapid.Uint64().Draw(t, "seed"), 0)) //nolint:gosec // a test's edits

@@ -48,31 +48,18 @@ func (p *productRun) committed(ctx context.Context, file string, idle Cost) (Cos
 	if err != nil {
 		return Cost{}, err
 	}
-	from, err := position(p.log)
-	if err != nil {
-		return Cost{}, err
-	}
 	p.edits++
 	if err := p.branch.change(ctx, file, fmt.Sprintf("data:\n  bench-edit-%d: \"%d\"\n", p.edits, p.edits)); err != nil {
 		return Cost{}, err
 	}
 	edited := time.Now()
-	did, err := p.awaitApply(ctx, from)
+	did, err := p.awaitApply(ctx, window.from)
 	if err != nil {
 		return Cost{}, err
 	}
-	if err := pause(ctx, min(time.Second, p.Interval/4)); err != nil {
-		return Cost{}, err
-	}
-	cost, ticks, err := window.close(ctx)
-	if err != nil {
-		return Cost{}, err
-	}
-	beside := max(0, ticks-1)
-	cost.CPU = max(0, cost.CPU-beside*idle.CPU)
-	cost.Wall = max(0, cost.Wall-beside*idle.Wall)
+	cost, err := window.tick(ctx, idle)
 	cost.Latency, cost.Edited, cost.Changed = did.ended.Sub(edited).Seconds(), 1, did.changed
-	return cost, nil
+	return cost, err
 }
 
 // change makes a commit on the server in which the line "data:" of a file is

@@ -188,19 +188,9 @@ func (p *productRun) edited(ctx context.Context, chosen []object, idle Cost) (Co
 	if err != nil {
 		return Cost{}, err
 	}
-	// The tick goes on after its push, it writes down what it did.
-	if err := pause(ctx, min(time.Second, p.Interval/4)); err != nil {
-		return Cost{}, err
-	}
-	cost, ticks, err := window.close(ctx)
-	if err != nil {
-		return Cost{}, err
-	}
-	beside := max(0, ticks-1)
-	cost.CPU = max(0, cost.CPU-beside*idle.CPU)
-	cost.Wall = max(0, cost.Wall-beside*idle.Wall)
+	cost, err := window.tick(ctx, idle)
 	cost.Latency, cost.Edited = done.Sub(edited).Seconds(), float64(len(chosen))
-	return cost, nil
+	return cost, err
 }
 
 // window is a stretch of the worker's life.
@@ -209,6 +199,7 @@ type window struct {
 	meter  meter
 	before activity
 	cpu    time.Duration
+	from   int64 // where the worker's log was
 }
 
 func (p *productRun) open(ctx context.Context) (w window, err error) {
@@ -219,8 +210,28 @@ func (p *productRun) open(ctx context.Context) (w window, err error) {
 	if w.meter, err = p.meter(p.site, workerUser, p.branch); err != nil {
 		return w, err
 	}
-	w.cpu, err = cpuTime(p.PID())
+	if w.cpu, err = cpuTime(p.PID()); err != nil {
+		return w, err
+	}
+	w.from, err = position(p.log)
 	return w, err
+}
+
+// tick closes a window in which one tick had something to do, and is that tick's
+// cost: idle ticks beside it are taken off.
+func (w window) tick(ctx context.Context, idle Cost) (Cost, error) {
+	// The tick goes on after its push or its writes: it writes down what it did.
+	if err := pause(ctx, min(time.Second, w.Interval/4)); err != nil {
+		return Cost{}, err
+	}
+	cost, ticks, err := w.close(ctx)
+	if err != nil {
+		return Cost{}, err
+	}
+	beside := max(0, ticks-1)
+	cost.CPU = max(0, cost.CPU-beside*idle.CPU)
+	cost.Wall = max(0, cost.Wall-beside*idle.Wall)
+	return cost, nil
 }
 
 func (w window) close(ctx context.Context) (cost Cost, ticks float64, err error) {

@@ -107,28 +107,20 @@ func (p *pullRun) restored(ctx context.Context, idle Cost) (Cost, error) {
 	if err != nil {
 		return Cost{}, err
 	}
-	from, err := position(p.log)
-	if err != nil {
-		return Cost{}, err
-	}
 	if _, err := p.starter(ctx, "resume", p.cluster); err != nil {
 		return Cost{}, err
 	}
-	did, err := p.awaitApply(ctx, from)
+	did, err := p.awaitApply(ctx, window.from)
 	if err != nil {
 		return Cost{}, err
 	}
 	if int(did.changed) != len(chosen) {
 		return Cost{}, fmt.Errorf("%g objects were restored, %d had drifted", did.changed, len(chosen))
 	}
-	if err := pause(ctx, min(time.Second, p.Interval/4)); err != nil {
-		return Cost{}, err
-	}
-	cost, ticks, err := window.close(ctx)
+	cost, err := window.tick(ctx, idle)
 	if err != nil {
 		return Cost{}, err
 	}
-	cost.CPU = max(0, cost.CPU-max(0, ticks-1)*idle.CPU)
 	cost.Wall = did.ended.Sub(did.began).Seconds()
 	cost.Apply, cost.Changed, cost.Edited = did.took.Seconds(), did.changed, float64(len(chosen))
 	return cost, p.waitInSync(ctx)
