@@ -23,6 +23,13 @@ import (
 // may change from one time to the next. Control characters and the line break U+0085 are kept, too. An object with
 // a key "<<" is written as JSON, which YAML is a superset of: the library would write a merge.
 func Encode(obj map[string]any) ([]byte, error) {
+	if out, ok := emit(obj); ok {
+		return out, nil
+	}
+	return encodeByLibrary(obj)
+}
+
+func encodeByLibrary(obj map[string]any) ([]byte, error) {
 	canonical, err := canonicalise(obj)
 	if err != nil {
 		return nil, fmt.Errorf("encode %s: %w", IDOf(obj), err)

@@ -44,8 +44,8 @@ func TestEncodeGivesTheBytesOfTheKubernetesLibrary(t *testing.T) {
 			t.Fatal("the object was changed")
 		}
 		want, err := yaml.Marshal(obj)
-		if err != nil || bytes.Contains(got, []byte(`\N`)) {
-			return // It refuses control characters, and makes a space of U+0085.
+		if err != nil || bytes.Contains(got, []byte(`\N`)) || hasMergeKey(obj) {
+			return // It refuses control characters, makes a space of U+0085, and a merge of a key "<<".
 		}
 		if !bytes.Equal(got, want) {
 			t.Fatalf("%q instead of %q", got, want)

@@ -1,0 +1,77 @@
+package manifest
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+	kjson "sigs.k8s.io/json"
+)
+
+// anyText is what is likely to make a difference to how a text is written.
+func anyText() *rapid.Generator[string] {
+	return rapid.OneOf(
+		rapid.StringMatching(`[a-zA-Z0-9 ._:/#'"{}\[\],&*!|>%@?+=~-]{0,12}`),
+		rapid.StringMatching(`[+-]?[0-9._:eExobTZ -]{0,12}`),
+		rapid.StringMatching("[a-z '#:\n-]{0,16}"),
+		rapid.SampledFrom(append(append([]string{"<<", "=", "---", "...", "-", "?", ":", "2026-01-01", "2026-1-2T03:04:05Z", "12:30:00", "1_000", "0b11", "+.5"}, words...), infinities...)),
+		rapid.String(),
+	)
+}
+
+func anyTexts(depth int) *rapid.Generator[any] {
+	leaves := []*rapid.Generator[any]{rapid.Map(anyText(), func(v string) any { return v }), anyValue(0)}
+	if depth > 0 {
+		leaves = append(leaves,
+			rapid.Map(rapid.MapOfN(anyText(), anyTexts(depth-1), 0, 4), func(v map[string]any) any { return v }),
+			rapid.Map(rapid.SliceOfN(anyTexts(depth-1), 0, 4), func(v []any) any { return v }),
+		)
+	}
+	return rapid.OneOf(leaves...)
+}
+
+func TestTheEmitterWritesWhatTheLibraryDoes(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		writtenAlike(t, map[string]any{anyText().Draw(t, "key"): anyTexts(4).Draw(t, "value")})
+	})
+}
+
+// writtenAlike reports whether the emitter wrote the object at all.
+func writtenAlike(t interface {
+	Fatalf(format string, args ...any)
+}, object map[string]any) bool {
+	got, ok := emit(object)
+	want, err := encodeByLibrary(object)
+	if ok && (err != nil || !bytes.Equal(got, want)) {
+		t.Fatalf("%q instead of %q, %v", got, want, err)
+	}
+	return ok
+}
+
+func FuzzTheEmitterWritesWhatTheLibraryDoes(f *testing.F) {
+	f.Add([]byte(`{"a": {"b": [1, "x: y", [{"c": "two\nlines\n"}]]}, "d": "0x1"}`))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		var object map[string]any
+		if kjson.UnmarshalCaseSensitivePreserveInts(text, &object) == nil {
+			writtenAlike(t, object)
+		}
+	})
+}
+
+// What isn't written by the emitter is written all the same; but it is there for most objects.
+func TestTheEmitterWritesUsualObjects(t *testing.T) {
+	files, err := filepath.Glob("testdata/server/*.git.yaml")
+	require.NoError(t, err)
+	require.NotEmpty(t, files)
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		require.NoError(t, err)
+		documents, _ := Decode(file, text)
+		for _, d := range documents {
+			require.True(t, writtenAlike(t, d.Object), "%s: %v", file, d.Object)
+		}
+	}
+}
