@@ -143,6 +143,9 @@ func (p part) parse() (values []parsed, err *parseError) {
 			return values, err
 		}
 	}
+	if object, ok := readCanonical(bytes.TrimPrefix(p.body(), []byte("\n"))); ok {
+		return []parsed{{object, p.firstLine()}}, nil
+	}
 	values, err = p.parseYAML(true)
 	if err != nil && strings.HasPrefix(err.message, messageDuplicate) && bytes.Contains(p.text, []byte("<<")) {
 		// The parser takes a key that overrides a merged one for a duplicate.
