@@ -146,7 +146,7 @@ func TestEnrollRefusesBeforeChangingAnything(t *testing.T) {
 		{name: "push-pull to the place of another cluster", change: func(w *world) {
 			w.commit(map[string]string{".cluster-sync.yaml": "layout: 1\ncluster: berlin\nuid: 7d1c\n"})
 		}, flags: []string{"--strategy", "push-pull", "--adopt", "git"}, code: failed,
-			want: `cluster "berlin" pushes to path . of branch main and would overwrite what is changed there: set that one to push-pull or none, or use another branch or --path`},
+			want: `cluster "berlin" pushes to path . of branch main and would overwrite what is changed there: set that one to push-pull or, if it won't come back, delete .cluster-sync.yaml there by a commit; or use another branch or --path`},
 		{name: "cluster permitted for reading only under push-pull", change: func(w *world) { w.serviceAccount("get", "list", "watch") }, flags: []string{"--strategy", "push-pull"}, code: failed,
 			want: "the kubeconfig's user may not create, update, delete all resources of the cluster at https://"},
 		{name: "Temporal down", change: func(w *world) { w.Setenv("TEMPORAL_ADDRESS", closed) }, code: failed,

@@ -27,6 +27,7 @@ func toldOf(t *testing.T, p preview.Preview, direction preview.Direction, object
 }
 
 func TestDiffOfAnAdoptionSaysWhatEachWouldDo(t *testing.T) {
+	t.Parallel()
 	on, repo, ns := clusters["standby"], newRepo(t), "adopting"
 	dropAfter(t, on, ns)
 	create(t, on, namespaces, "apiVersion: v1\nkind: Namespace\nmetadata: {name: adopting, labels: {acs: adopting}}")
@@ -103,6 +104,7 @@ func TestDiffOfAnAdoptionSaysWhatEachWouldDo(t *testing.T) {
 }
 
 func TestDiffOfPushPullShowsBothDirections(t *testing.T) {
+	t.Parallel()
 	s := share(t, clusters["standby"], "diff-both", "diff-both")
 	on, ns := s.on, s.ns
 	becomesEmpty(t, s.name, on)
@@ -188,6 +190,7 @@ func TestDiffOfPushPullShowsBothDirections(t *testing.T) {
 }
 
 func TestDiffOfPushPullSaysWhoWins(t *testing.T) {
+	t.Parallel()
 	s := share(t, clusters["standby"], "diff-won", "diff-won")
 	on, cart := s.on, "deployments.apps diff-won/cart"
 	update(t, s.name, workflows.PauseMessage)

@@ -177,6 +177,7 @@ func written(t *testing.T, on *cluster, ns string) map[string]string {
 // TestNothingThatTheClusterAddsComesBack has a cluster complete what people say in Git, in every way there is, and
 // go on with what clusters do.
 func TestNothingThatTheClusterAddsComesBack(t *testing.T) {
+	t.Parallel()
 	const ns = "no-echo"
 	on, repo := clusters["standby"], newRepo(t)
 	injecting(t, on, ns)
@@ -266,6 +267,7 @@ func insist(t *testing.T, on *cluster, of setting, manager, value string) (stop 
 
 // TestTwoProgramsThatWantDifferentValuesDoNotCommitForEver has a program in each of two clusters set the same field.
 func TestTwoProgramsThatWantDifferentValuesDoNotCommitForEver(t *testing.T) {
+	t.Parallel()
 	const ns = "ping-pong"
 	a := share(t, clusters["primary"], "ping", ns)
 	b := join(t, clusters["standby"], "pong", ns, a.repo)

@@ -7,6 +7,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
@@ -48,6 +49,10 @@ type cluster struct {
 }
 
 func TestMain(m *testing.M) {
+	// Tests of push-pull take part in a cluster by a label of their own, and run together after the others. They
+	// wait for ticks most of the time, however many processors there are.
+	flag.Parse()
+	_ = flag.Set("test.parallel", "5")
 	names := []string{"primary", "standby", "busy"}
 	stacktest.Main(m, stacktest.Options{Clusters: names, Git: true, Temporal: true}, func(s *stacktest.Stack) (err error) {
 		stack = s

@@ -379,6 +379,7 @@ func (m *mesh) taken(revision string) map[string][]string {
 
 // TestAMeshOfTwoClustersLosesNoEdit has two clusters and people share a branch, all editing at the same time.
 func TestAMeshOfTwoClustersLosesNoEdit(t *testing.T) {
+	t.Parallel()
 	const ns = "mesh"
 	repo := newRepo(t)
 	edit(t, repo, "The shop", func(dir string) { write(t, dir, "shop/all.yaml", strings.ReplaceAll(handWritten, "NS", ns)) })
@@ -412,6 +413,7 @@ func TestAMeshOfTwoClustersLosesNoEdit(t *testing.T) {
 // TestClustersWithPathsOfTheirOwnShareABranch has two clusters store what people do at the same time: who loses the
 // race plans again in the same tick.
 func TestClustersWithPathsOfTheirOwnShareABranch(t *testing.T) {
+	t.Parallel()
 	const ns = "own-paths"
 	repo := newRepo(t)
 	var sides []*shared

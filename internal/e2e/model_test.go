@@ -41,6 +41,7 @@ type modelled struct {
 // TestRandomEditsEndAsTheModelSays is TestRandomEditsOfBothSidesEndAsTheModelSays of internal/model with all that
 // lies between: Temporal, and workers that are killed.
 func TestRandomEditsEndAsTheModelSays(t *testing.T) {
+	t.Parallel()
 	const reproduce, runs = "ACS_MODEL", 20
 	if given := os.Getenv(reproduce); given != "" {
 		policy, steps, _ := strings.Cut(given, ":")
@@ -50,7 +51,7 @@ func TestRandomEditsEndAsTheModelSays(t *testing.T) {
 	policies := []workflows.ConflictPolicy{workflows.ConflictGit, workflows.ConflictCluster, workflows.ConflictHold}
 	for i, policy := range policies {
 		t.Run(string(policy), func(t *testing.T) {
-			t.Parallel() // most of it is waiting for ticks
+			t.Parallel()
 			w := newModelled(t, policy)
 			for seed := i; seed < runs; seed += len(policies) {
 				steps := model.Generate(uint64(10_000 + seed))

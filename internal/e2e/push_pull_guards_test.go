@@ -15,6 +15,7 @@ import (
 
 // TestPushPullLosesNothingWhereGitIsBroken goes through what may happen to a repository.
 func TestPushPullLosesNothingWhereGitIsBroken(t *testing.T) {
+	t.Parallel()
 	const ns = "broken-both"
 	repo := newRepo(t)
 	edit(t, repo, "The shop", func(dir string) {

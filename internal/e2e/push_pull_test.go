@@ -136,6 +136,7 @@ func field(value any, fields ...string) func(*unstructured.Unstructured) {
 }
 
 func TestChangesTravelBothWays(t *testing.T) {
+	t.Parallel()
 	s := share(t, clusters["standby"], "both-ways", "both-ways")
 	standby, ns := s.on, s.ns
 	require.Equal(t, strings.ReplaceAll(handWritten, "NS", ns), s.file("shop/all.yaml")+"\n", "nothing of what the API server fills in gets into Git")
@@ -185,6 +186,7 @@ func TestChangesTravelBothWays(t *testing.T) {
 }
 
 func TestEditsOfBothSidesAreMergedOrDecided(t *testing.T) {
+	t.Parallel()
 	for policy, winner := range map[string]string{"git": "Git", "cluster": "the cluster"} {
 		t.Run(policy, func(t *testing.T) {
 			s := share(t, clusters["standby"], "decided-"+policy, "decided-"+policy, "--on-conflict", policy)
@@ -231,6 +233,7 @@ func TestEditsOfBothSidesAreMergedOrDecided(t *testing.T) {
 }
 
 func TestAHeldConflictWaitsAndHoldsUpNothing(t *testing.T) {
+	t.Parallel()
 	s := share(t, clusters["standby"], "holding", "holding", "--on-conflict", "hold")
 	update(t, s.name, workflows.PauseMessage)
 	changeAs(t, "kubectl-edit", s.on, deployments, s.ns, "cart", field(int64(5), "spec", "replicas"))

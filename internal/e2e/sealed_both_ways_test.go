@@ -17,6 +17,7 @@ import (
 // TestSecretsTravelBothWaysEncrypted has a Secret of a person's own encrypted file, which a colleague can read too,
 // be changed on both sides.
 func TestSecretsTravelBothWaysEncrypted(t *testing.T) {
+	t.Parallel()
 	const ns, file = "sealed-both", "people/db.yaml"
 	plain := []string{"osprey-in-the-reeds", "lapwing-on-the-dyke", "curlew-at-low-tide", "dunlin-in-the-fog", "avocet-on-the-mud", "bittern-in-the-marsh"}
 	on, repo, dir := clusters["standby"], newRepo(t), t.TempDir()

@@ -52,8 +52,8 @@ func MayMerge(ctx context.Context, repository *repo.Repository, config workflows
 		return at, nil
 	case marker.UID != "":
 		return Place{}, &Refusal{Reason: workflows.PathOwned, Message: fmt.Sprintf(
-			"cluster %q pushes to path %s of branch %s and would overwrite what is changed there: set that one to push-pull or none, or use another branch or --path",
-			marker.Cluster, config.Path, config.Branch)}
+			"cluster %q pushes to path %s of branch %s and would overwrite what is changed there: set that one to push-pull or, if it won't come back, delete %s there by a commit; or use another branch or --path",
+			marker.Cluster, config.Path, config.Branch, manifest.MarkerFile)}
 	}
 	occupied, err := repository.Occupied(tip)
 	if err != nil {

@@ -102,7 +102,7 @@ func TestPushPullSharesAPlaceOnlyWithConsent(t *testing.T) {
 		"its own, and an adopt":    {files: map[string]string{manifest.MarkerFile: shared(oslo), "a.yaml": object}, adopt: workflows.AdoptGit, begins: terms.Resumes, with: []manifest.Member{oslo}},
 		"a mesh of others, adopt":  {files: map[string]string{manifest.MarkerFile: shared(berlin), "a.yaml": object}, adopt: workflows.AdoptCluster, begins: terms.Joins, with: []manifest.Member{berlin, oslo}},
 		"people's content, adopt":  {files: manifests, adopt: workflows.AdoptGit, begins: terms.Joins, with: []manifest.Member{oslo}},
-		"another's push":           {files: map[string]string{manifest.MarkerFile: pushed(berlin), "a.yaml": object}, reason: workflows.PathOwned, says: `cluster "berlin" pushes to path . of branch main and would overwrite what is changed there: set that one to push-pull or none, or use another branch or --path`},
+		"another's push":           {files: map[string]string{manifest.MarkerFile: pushed(berlin), "a.yaml": object}, reason: workflows.PathOwned, says: `cluster "berlin" pushes to path . of branch main and would overwrite what is changed there: set that one to push-pull or, if it won't come back, delete .cluster-sync.yaml there by a commit; or use another branch or --path`},
 		"another's push, an adopt": {files: map[string]string{manifest.MarkerFile: pushed(berlin)}, adopt: workflows.AdoptGit, reason: workflows.PathOwned, says: "pushes to path"},
 		"marker damaged":           {files: map[string]string{manifest.MarkerFile: "layout: 2\ncluster: a\nuid: uid-o\n"}, adopt: workflows.AdoptGit, reason: workflows.PathOwned, says: "upgrade the worker"},
 		"people's content": {files: manifests, reason: workflows.AdoptionRequired,
