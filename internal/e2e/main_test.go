@@ -104,23 +104,34 @@ func git(t *testing.T, repo string, args ...string) string {
 	return strings.TrimSpace(string(out))
 }
 
-// edit commits what change does to a work tree, as a person does.
-func edit(t *testing.T, repo, message string, change func(dir string)) string {
+// edit commits what change does to a work tree, as a person does: whoever meets a push of the sync begins again with
+// what that has left.
+func edit(t *testing.T, repo, message string, change func(dir string)) (revision string) {
 	t.Helper()
-	dir := t.TempDir()
-	run := func(args ...string) string {
-		cmd := exec.CommandContext(t.Context(), "git", append([]string{"-C", dir, "-c", "user.name=P", "-c", "user.email=p@example.com"}, args...)...)
-		out, err := cmd.CombinedOutput()
-		require.NoError(t, err, "git %v: %s", args, out)
-		return strings.TrimSpace(string(out))
-	}
-	run("clone", "--quiet", stack.RepoDir(repo), ".")
-	run("checkout", "--quiet", "-B", "main")
-	change(dir)
-	run("add", "--all")
-	run("commit", "--quiet", "--allow-empty", "-m", message)
-	run("push", "--quiet", "origin", "main")
-	return run("rev-parse", "HEAD")
+	var refused string
+	eventually(t, func() (pushed bool) {
+		dir := t.TempDir()
+		try := func(args ...string) (string, error) {
+			cmd := exec.CommandContext(t.Context(), "git", append([]string{"-C", dir, "-c", "user.name=P", "-c", "user.email=p@example.com"}, args...)...)
+			out, err := cmd.CombinedOutput()
+			return strings.TrimSpace(string(out)), err
+		}
+		run := func(args ...string) string {
+			out, err := try(args...)
+			require.NoError(t, err, "git %v: %s", args, out)
+			return out
+		}
+		run("clone", "--quiet", stack.RepoDir(repo), ".")
+		run("checkout", "--quiet", "-B", "main")
+		change(dir)
+		run("add", "--all")
+		run("commit", "--quiet", "--allow-empty", "-m", message)
+		revision = run("rev-parse", "HEAD")
+		var err error
+		refused, err = try("push", "--quiet", "origin", "main")
+		return err == nil
+	}, func() string { return "git push: " + refused })
+	return revision
 }
 
 func write(t *testing.T, dir, path, content string) {
