@@ -11,7 +11,7 @@ import (
 )
 
 // share is how many objects kubectl applies: some ten seconds of work.
-const share = 400
+const share = 1500
 
 // raw creates the objects by requests that cost the client nothing but sending
 // them: the API server's own speed.
