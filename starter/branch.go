@@ -238,20 +238,31 @@ func (e *enrolling) withRepository(credentials repo.Credentials, use func(*repo.
 
 // withRepository opens a repository with a cache that is gone afterwards.
 func withRepository(config workflows.Config, credentials repo.Credentials, use func(*repo.Repository) error) error {
+	r, end, err := openRepository(config, credentials)
+	if err != nil {
+		return err
+	}
+	defer end()
+	return use(r)
+}
+
+// openRepository opens a repository with a cache that is gone when end is called.
+func openRepository(config workflows.Config, credentials repo.Credentials) (r *repo.Repository, end func(), err error) {
 	dir, err := os.MkdirTemp("", "starter-")
 	if err != nil {
-		return fmt.Errorf("no temporary folder can be made: %w", err)
+		return nil, nil, fmt.Errorf("no temporary folder can be made: %w", err)
 	}
-	defer os.RemoveAll(dir)
-	r, err := repo.Open(repo.Options{
+	r, err = repo.Open(repo.Options{
 		URL: config.Repository, Branch: config.Branch, Path: config.Path, Dir: dir, Timeout: gitTimeout,
 		Credentials: func(context.Context) (repo.Credentials, error) { return credentials, nil },
 	})
 	if err != nil {
-		return err
+		return nil, nil, errors.Join(err, os.RemoveAll(dir))
 	}
-	defer func() { _ = r.Close() }() // all that it could not give back is in dir
-	return use(r)
+	return r, func() {
+		_ = r.Close() // all that it could not give back is in dir
+		_ = os.RemoveAll(dir)
+	}, nil
 }
 
 // explainRepository turns an error of the repository into a sentence.

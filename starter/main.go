@@ -70,7 +70,7 @@ func newApp(t *terminal) *cli.App {
 		OnUsageError:   explainUsage,
 		Action:         withoutCommand,
 		Commands: []*cli.Command{
-			enrollCommand(t), listCommand(t), statusCommand(t), diffCommand(t), historyCommand(t),
+			enrollCommand(t), listCommand(t), statusCommand(t), diffCommand(t), historyCommand(t), doctorCommand(t),
 			setStrategyCommand(t), setIgnoredNamespacesCommand(t),
 			syncCommand(t), pauseCommand(t), resumeCommand(t), approveCommand(t),
 			unenrollCommand(t),

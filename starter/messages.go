@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
 	enumspb "go.temporal.io/api/enums/v1"
 	"go.temporal.io/api/serviceerror"
+	taskqueuepb "go.temporal.io/api/taskqueue/v1"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/temporal"
 	"google.golang.org/grpc/codes"
@@ -63,18 +65,21 @@ func quote(word string) string {
 
 // polled tells whether a worker was there for the cluster within the last minute or so.
 func (r *registry) polled(ctx context.Context, cluster string) (bool, error) {
+	pollers, err := r.pollers(ctx, cluster, enumspb.TASK_QUEUE_TYPE_WORKFLOW)
+	return slices.ContainsFunc(pollers, fresh), err
+}
+
+// pollers are the workers that have asked for the cluster's tasks of a kind within the last minutes.
+func (r *registry) pollers(ctx context.Context, cluster string, kind enumspb.TaskQueueType) ([]*taskqueuepb.PollerInfo, error) {
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
-	queue, err := r.client.DescribeTaskQueue(ctx, workflows.WorkflowID(cluster), enumspb.TASK_QUEUE_TYPE_WORKFLOW)
-	if err != nil {
-		return false, r.explain(err)
-	}
-	for _, poller := range queue.GetPollers() {
-		if time.Since(poller.GetLastAccessTime().AsTime()) < pollerIsFresh {
-			return true, nil
-		}
-	}
-	return false, nil
+	queue, err := r.client.DescribeTaskQueue(ctx, workflows.WorkflowID(cluster), kind)
+	return queue.GetPollers(), r.explain(err)
+}
+
+// fresh: the worker may still be there.
+func fresh(poller *taskqueuepb.PollerInfo) bool {
+	return time.Since(poller.GetLastAccessTime().AsTime()) < pollerIsFresh
 }
 
 // answer is the status from a cluster's worker, or a noWorkerError: at once when none polls, and after a

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"time"
 
 	enumspb "go.temporal.io/api/enums/v1"
@@ -108,6 +109,12 @@ type enrolment struct {
 	revision string
 	// activities are what is going on, in words.
 	activities []string
+	// retrying is one of them that has failed and is tried again.
+	retrying string
+	// ended says how and when a workflow ended that isn't running.
+	ended string
+	// attempt is which try of the workflow's current step this is, from 1; 0 between two steps.
+	attempt int32
 }
 
 // find looks a cluster up. It is no error when the cluster isn't enrolled.
@@ -124,10 +131,12 @@ func (r *registry) find(ctx context.Context, cluster string) (enrolment, error) 
 	}
 	e := enrolmentOf(response.GetWorkflowExecutionInfo())
 	e.cluster = cluster
+	e.attempt = response.GetPendingWorkflowTask().GetAttempt()
 	for _, activity := range response.GetPendingActivities() {
 		words := activity.GetActivityType().GetName()
 		if failure := activity.GetLastFailure(); failure != nil {
 			words += fmt.Sprintf(", attempt %d after: %s", activity.GetAttempt(), failure.GetMessage())
+			e.retrying = words
 		}
 		e.activities = append(e.activities, words)
 	}
@@ -155,7 +164,12 @@ func enrolmentOf(execution *workflowpb.WorkflowExecutionInfo) enrolment {
 		}
 		return value
 	}
+	ended := ""
+	if execution.GetStatus() != enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING {
+		ended = strings.ToLower(execution.GetStatus().String()) + " at " + execution.GetCloseTime().AsTime().Local().Format(time.DateTime)
+	}
 	return enrolment{
+		ended:    ended,
 		cluster:  attribute(workflows.ClusterNameAttribute),
 		runID:    execution.GetExecution().GetRunId(),
 		running:  execution.GetStatus() == enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING,

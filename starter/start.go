@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -110,4 +111,40 @@ type message struct {
 func sameSet(a, b []string) bool {
 	a, b = slices.Sorted(slices.Values(a)), slices.Sorted(slices.Values(b))
 	return slices.Equal(slices.Compact(a), slices.Compact(b))
+}
+
+// enrolCommand is the command line that makes an enrolment again as it was.
+func enrolCommand(c workflows.Config) string {
+	words := []string{"starter enroll", c.Cluster, "--repo", quote(c.Repository)}
+	flag := func(name, value, usual string) {
+		if value != "" && value != usual {
+			words = append(words, "--"+name, quote(value))
+		}
+	}
+	each := func(name string, values []string) {
+		for _, value := range values {
+			flag(name, value, "")
+		}
+	}
+	flag("branch", c.Branch, workflows.DefaultBranch)
+	flag("path", c.Path, workflows.DefaultPath)
+	flag("strategy", string(c.Strategy), string(workflows.None))
+	each("ignore-namespace", slices.DeleteFunc(slices.Clone(c.IgnoredNamespaces), func(name string) bool {
+		return slices.Contains(workflows.DefaultIgnoredNamespaces(), name)
+	}))
+	flag("interval", c.Interval.Duration.String(), workflows.DefaultInterval.String())
+	flag("secrets", string(c.Secrets), string(workflows.DefaultSecrets))
+	each("include-resource", c.IncludeResources)
+	each("exclude-resource", c.ExcludeResources)
+	each("ignore-name", c.IgnoreNames)
+	flag("selector", c.Selector, "")
+	each("ignore-field", c.IgnoreFields)
+	flag("prune", string(c.Prune), string(workflows.DefaultPrune))
+	if c.RecreateImmutable {
+		words = append(words, "--recreate-immutable")
+	}
+	flag("lock", string(cmp.Or(c.Lock, workflows.LockOff)), string(workflows.DefaultLock))
+	flag("break-glass-group", c.BreakGlassGroup, workflows.DefaultBreakGlassGroup)
+	flag("on-conflict", string(c.OnConflict), string(workflows.DefaultConflict))
+	return strings.Join(words, " ")
 }

@@ -41,7 +41,7 @@ func (p PutLock) Shared() bool { return isPerson(p.User) }
 // EnsureLock puts the lock up, or back to what it should be, and writes only where something differs. It fails
 // with ErrNoLock where that can't be.
 func (c *Cluster) EnsureLock(ctx context.Context, l Lock) (put PutLock, err error) {
-	if put.User, err = c.user(ctx); err != nil {
+	if put.User, err = c.User(ctx); err != nil {
 		return put, noLock(err)
 	}
 	// The policy does nothing without the binding.
@@ -70,6 +70,21 @@ func (c *Cluster) RemoveLock(ctx context.Context, cluster string) error {
 		}
 	}
 	return nil
+}
+
+// LockParts counts the objects of an enrolment's lock that are in the cluster: 2 of them lock, and the API servers
+// that have no such objects have 0.
+func (c *Cluster) LockParts(ctx context.Context, cluster string) (parts int, err error) {
+	for _, resource := range []manifest.Resource{lockPolicies, lockBindings} {
+		_, err := c.of(resource, "").Get(ctx, LockName(cluster), metav1.GetOptions{})
+		switch {
+		case err == nil:
+			parts++
+		case !apierrors.IsNotFound(err):
+			return 0, fmt.Errorf("read %s %s: %w", resource.Kind, LockName(cluster), explain(err))
+		}
+	}
+	return parts, nil
 }
 
 // LockRemoval is how a person takes the lock of an enrolment away.
@@ -106,8 +121,8 @@ func (c *Cluster) LockPermissions(ctx context.Context) (missing []string, err er
 	return missing, nil
 }
 
-// user is whom the API server takes these credentials for.
-func (c *Cluster) user(ctx context.Context) (string, error) {
+// User is whom the API server takes these credentials for.
+func (c *Cluster) User(ctx context.Context) (string, error) {
 	review, err := c.identity.SelfSubjectReviews().Create(ctx, &authenticationv1.SelfSubjectReview{}, metav1.CreateOptions{})
 	if err != nil {
 		return "", fmt.Errorf("ask the API server whom the sync acts as: %w", err)

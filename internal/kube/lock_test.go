@@ -192,6 +192,12 @@ func TestALockIsPutBackAndOtherwiseLeftAlone(t *testing.T) {
 		}
 		return sum
 	}
+	parts := func() int {
+		parts, err := c.LockParts(t.Context(), "again")
+		require.NoError(t, err)
+		return parts
+	}
+	require.Equal(t, 2, parts())
 	untouched := generation()
 	_, err := c.EnsureLock(t.Context(), lock)
 	require.NoError(t, err)
@@ -233,8 +239,11 @@ func TestALockIsPutBackAndOtherwiseLeftAlone(t *testing.T) {
 		actions, _, _ := unstructured.NestedStringSlice(binding.Object, "spec", "validationActions")
 		require.Equal(t, []string{"Deny"}, actions, what)
 	}
+	require.NoError(t, api.Resource(bindings).Delete(t.Context(), kube.LockName("again"), metav1.DeleteOptions{}))
+	require.Equal(t, 1, parts())
 	require.NoError(t, c.RemoveLock(t.Context(), "again"))
 	require.NoError(t, c.RemoveLock(t.Context(), "again"), "it is gone already")
+	require.Zero(t, parts())
 	_, err = api.Resource(policies).Get(t.Context(), kube.LockName("again"), metav1.GetOptions{})
 	require.True(t, apierrors.IsNotFound(err))
 }

@@ -25,6 +25,7 @@ func (x *exchange) RoundTrip(req *http.Request) (*http.Response, error) {
 		x.broken = true
 		return nil, err
 	}
+	x.remote.readClock(res.Header)
 	body := &progress{ReadCloser: res.Body, exchange: x, answer: true}
 	x.bodies = append(x.bodies, body)
 	res.Body = body
@@ -38,6 +39,25 @@ func (x *exchange) RoundTrip(req *http.Request) (*http.Response, error) {
 		return nil, &notGitError{kind}
 	}
 	return res, nil
+}
+
+// readClock compares the server's clock with the one here.
+func (r *remote) readClock(header http.Header) {
+	at, err := http.ParseTime(header.Get("Date"))
+	if err != nil {
+		return
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.clock, r.dated = time.Until(at), true
+}
+
+// Clock is how far the server's clock was ahead of the one here at its last answer, with an error of a second and
+// the time that the answer took. It is not known before the first one, or when the server doesn't tell.
+func (r *Repository) Clock() (ahead time.Duration, known bool) {
+	r.remote.mu.Lock()
+	defer r.remote.mu.Unlock()
+	return r.remote.clock, r.remote.dated
 }
 
 // progress is a body; as long as bytes flow, the server isn't silent.

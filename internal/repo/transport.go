@@ -29,6 +29,8 @@ type remote struct {
 	mu     sync.Mutex
 	client *http.Client
 	ca     []byte // what client trusts beside the system's CAs
+	clock  time.Duration
+	dated  bool // clock is known
 }
 
 func newRemote(o Options) (*remote, error) {

@@ -263,3 +263,25 @@ func (o *origin) commitOver(name string) plumbing.Hash {
 	o.catchUp()
 	return o.commit(map[string]string{name: "x\n"})
 }
+
+func TestTheServersClockIsKnownFromItsAnswers(t *testing.T) {
+	t.Parallel()
+	o := newOrigin(t)
+	front := o.front()
+	r := o.open(by(front))
+	_, known := r.Clock()
+	require.False(t, known)
+	_, err := r.Tip(t.Context())
+	require.NoError(t, err)
+	ahead, known := r.Clock()
+	require.True(t, known)
+	require.Less(t, ahead.Abs(), time.Minute)
+	front.spoil(func(w http.ResponseWriter, request *http.Request) bool {
+		w.Header().Set("Date", time.Now().Add(-time.Hour).UTC().Format(http.TimeFormat))
+		return answer(401)(w, request)
+	})
+	_, err = r.Tip(t.Context())
+	require.ErrorIs(t, err, repo.ErrAuth)
+	ahead, _ = r.Clock()
+	require.InDelta(t, time.Hour, -ahead, float64(time.Minute), "a refusal tells the time, too")
+}

@@ -4,6 +4,7 @@ package secrets
 
 import (
 	"crypto/rand"
+	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -18,6 +19,7 @@ import (
 	"github.com/getsops/sops/v3/stores/yaml"
 	"github.com/getsops/sops/v3/version"
 	"github.com/go-git/go-git/v5/plumbing"
+	k8syaml "sigs.k8s.io/yaml"
 
 	"github.com/active-cluster-sync/active-cluster-sync/internal/secrets/agekey"
 )
@@ -34,6 +36,51 @@ func Config(keys agekey.Keys) []byte {
 	return fmt.Appendf(nil, "# Written by Active Cluster Sync. Recipients are changed by the enrolment; don't edit it.\n"+
 		"creation_rules:\n- path_regex: (^|/)secrets/.+\\.yaml$\n  encrypted_regex: %s\n  age: %s\n",
 		encryptedFields, strings.Join(keys.Recipients(), ","))
+}
+
+// Recipients are the age recipients that a ConfigFile names, in any form that sops takes, sorted.
+func Recipients(configFile []byte) ([]string, error) {
+	type keys struct {
+		Age ageKeys `json:"age"`
+	}
+	var c struct {
+		Rules []struct {
+			keys
+			Groups []keys `json:"key_groups"`
+		} `json:"creation_rules"`
+	}
+	if err := k8syaml.Unmarshal(configFile, &c); err != nil {
+		return nil, fmt.Errorf("%s can't be read: it is no YAML of the form that sops takes", ConfigFile)
+	}
+	var found []string
+	for _, rule := range c.Rules {
+		for _, k := range append(rule.Groups, rule.keys) {
+			found = append(found, k.Age...)
+		}
+	}
+	slices.Sort(found)
+	return slices.Compact(found), nil
+}
+
+// ageKeys is a list of recipients, or one text with commas between them.
+type ageKeys []string
+
+func (k *ageKeys) UnmarshalJSON(data []byte) error {
+	var list []string
+	if err := json.Unmarshal(data, &list); err != nil {
+		list = make([]string, 1)
+		if err := json.Unmarshal(data, &list[0]); err != nil {
+			return err
+		}
+	}
+	for _, text := range list {
+		for part := range strings.SplitSeq(text, ",") {
+			if part = strings.TrimSpace(part); part != "" {
+				*k = append(*k, part)
+			}
+		}
+	}
+	return nil
 }
 
 // Fingerprint stands for a plaintext where hashes are compared. It says nothing about the plaintext to whom

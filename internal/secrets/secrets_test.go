@@ -259,3 +259,23 @@ func TestRedactTakesTheValuesOut(t *testing.T) {
 	require.Equal(t, `denied: "[redacted]" and [redacted] and [redacted]`,
 		secrets.Redact(`denied: "hunter2-on-a-stick" and aHVudGVyMi1vbi1hLXN0aWNr and hunter2`, object))
 }
+
+func TestRecipientsAreReadFromEveryFormOfTheConfigFile(t *testing.T) {
+	k := keysOf(t, identity(t), keysOf(t, identity(t)).Own()...)
+	for name, test := range map[string]struct {
+		file string
+		want []string
+	}{
+		"as it is written": {string(secrets.Config(k)), k.Recipients()},
+		"one text":         {"creation_rules:\n- age: age1b, age1a\n- age: >-\n    age1a,\n    age1c\n", []string{"age1a", "age1b", "age1c"}},
+		"a list":           {"creation_rules: [{age: [age1b, age1a]}]", []string{"age1a", "age1b"}},
+		"groups":           {"creation_rules: [{key_groups: [{age: [age1b]}, {pgp: [x]}, {age: [age1a]}]}]", []string{"age1a", "age1b"}},
+		"nothing":          {"stores: {}", nil},
+	} {
+		found, err := secrets.Recipients([]byte(test.file))
+		require.NoError(t, err, name)
+		require.Equal(t, test.want, found, name)
+	}
+	_, err := secrets.Recipients([]byte("creation_rules: [{age: 7}]"))
+	require.ErrorContains(t, err, ".sops.yaml can't be read")
+}
