@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"os/exec"
 	"strings"
 	"testing"
 
@@ -148,5 +149,31 @@ func TestCompletionOffersCommandsFlagsAndStrategies(t *testing.T) {
 			require.Contains(t, a.out, test.offered)
 			require.NotContains(t, a.out, test.not)
 		})
+	}
+}
+
+func TestTheCompletionScriptWorksInBash(t *testing.T) {
+	bash, err := exec.LookPath("bash")
+	if err != nil {
+		t.Skip("there is no bash on this machine")
+	}
+	script := starter(context.Background(), "", "completion")
+	require.Equal(t, done, script.code)
+	for typed, want := range map[string]string{
+		"status pri":    "status --generate-bash-completion: primary",
+		"status -":      "status - --generate-bash-completion: --watch",
+		"set-strategy ": "set-strategy --generate-bash-completion: primary standby",
+	} {
+		// The program's part is played by a function that says what it was asked.
+		shell := script.out + `
+starter() { echo "$*" >asked; if [[ $* == *" - "* ]]; then echo --watch; else printf 'primary\nstandby\n'; fi; }
+COMP_WORDS=(starter "${@}"); COMP_CWORD=$#
+_starter starter "${!#}"
+echo "$(cat asked): ${COMPREPLY[*]}"`
+		command := exec.CommandContext(t.Context(), bash, append([]string{"-c", shell, "bash"}, strings.Split(typed, " ")...)...)
+		command.Dir = t.TempDir()
+		out, err := command.CombinedOutput()
+		require.NoError(t, err, string(out))
+		require.Equal(t, want+"\n", string(out))
 	}
 }

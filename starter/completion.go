@@ -14,6 +14,36 @@ import (
 // completionFlag is what a shell appends to ask for completions.
 const completionFlag = "--generate-bash-completion"
 
+func completionCommand(t *terminal) *cli.Command {
+	return &cli.Command{
+		Name:      "completion",
+		Usage:     "print the script for completion in bash",
+		UsageText: "starter completion",
+		Description: `Completes commands, flags, strategies and the names of enrolled clusters, for which Temporal is asked.
+
+Examples:
+  source <(starter completion)
+  starter completion > ~/.local/share/bash-completion/completions/starter`,
+		BashComplete: completing(func(*cli.Context) {}),
+		Action: func(c *cli.Context) error {
+			if c.NArg() > 0 {
+				return misuse("completion takes no argument: see starter completion --help")
+			}
+			t.say("%s", completionScript)
+			return nil
+		},
+	}
+}
+
+// completionScript asks the program itself. The word that is being completed is passed on only when it is a flag:
+// the shell picks what fits.
+const completionScript = `_starter() {
+  local words=("${COMP_WORDS[@]:0:COMP_CWORD}")
+  [[ $2 == -* ]] && words+=("$2")
+  COMPREPLY=($(compgen -W "$("${words[@]}" ` + completionFlag + ` 2>/dev/null)" -- "$2"))
+}
+complete -o default -F _starter starter`
+
 // wordKey is where the app keeps the word that is being completed.
 const wordKey = "word"
 

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"strconv"
@@ -16,10 +17,11 @@ import (
 func listCommand(t *terminal) *cli.Command {
 	return &cli.Command{
 		Name:      "list",
-		Usage:     "show all enrolled clusters",
+		Usage:     "show all enrolled clusters, those that need a person first",
 		UsageText: "starter list [-o table|json|yaml]",
 		Description: `Works without workers too, with what Temporal has on record. Where a worker answers at once, its answer
-is shown: lag, objects, failures and the whole status in -o json.
+is shown: lag, objects, failures and the whole status in -o json. The table begins with what needs somebody: Blocked,
+then what no worker answers for (NoWorker), then Degraded. In -o json and yaml the list is sorted by name.
 
 Examples:
   starter list
@@ -51,7 +53,7 @@ Examples:
 				t.note("no cluster is enrolled in namespace %s: enrol one with `starter enroll CLUSTER --repo URL --pat-file FILE`", r.namespace)
 				return nil
 			}
-			columns(t.out, listRows(entries))
+			t.listTable(entries)
 			return nil
 		},
 	}
@@ -92,6 +94,52 @@ func (r *registry) ask(ctx context.Context, found []enrolment) []listEntry {
 	_ = group.Wait()
 	slices.SortFunc(entries, func(a, b listEntry) int { return strings.Compare(a.Cluster, b.Cluster) })
 	return entries
+}
+
+// listTable writes a line for each enrolment, the most urgent first.
+func (t *terminal) listTable(entries []listEntry) {
+	entries = slices.Clone(entries)
+	slices.SortStableFunc(entries, func(a, b listEntry) int { return cmp.Compare(a.urgency(), b.urgency()) })
+	var text strings.Builder
+	columns(&text, listRows(entries))
+	lines := strings.Split(strings.TrimSuffix(text.String(), "\n"), "\n")
+	for i, e := range entries {
+		// Names and strategies are in lower case, so the state is the first that reads like this.
+		lines[i+1] = strings.Replace(lines[i+1], string(e.State), t.paint(t.outTTY, e.colour(), string(e.State)), 1)
+	}
+	t.say("%s", strings.Join(lines, "\n"))
+	waiting := 0
+	for _, e := range entries {
+		if e.urgency() < nothingUrgent {
+			waiting++
+		}
+	}
+	if waiting > 0 {
+		t.note("%d of %d need somebody: `starter doctor %s` says what is wrong and what to do", waiting, len(entries), entries[0].Cluster)
+	}
+}
+
+// nothingUrgent is the urgency of what is well, or as somebody wanted it.
+const nothingUrgent = 3
+
+// urgency is 0 for what a person has to see to first.
+func (e listEntry) urgency() int {
+	switch {
+	case e.State == workflows.Blocked:
+		return 0
+	case e.Status == nil && e.Strategy != workflows.None:
+		return 1
+	case e.State == workflows.Degraded:
+		return 2
+	}
+	return nothingUrgent
+}
+
+func (e listEntry) colour() string {
+	if e.Status == nil {
+		return yellow
+	}
+	return stateColour(*e.Status)
 }
 
 func listRows(entries []listEntry) [][]string {

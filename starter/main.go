@@ -73,7 +73,7 @@ func newApp(t *terminal) *cli.App {
 			enrollCommand(t), listCommand(t), statusCommand(t), diffCommand(t), historyCommand(t), doctorCommand(t),
 			setStrategyCommand(t), setIgnoredNamespacesCommand(t),
 			syncCommand(t), pauseCommand(t), resumeCommand(t), approveCommand(t),
-			unenrollCommand(t),
+			unenrollCommand(t), completionCommand(t),
 		},
 	}
 	for _, command := range app.Commands {
@@ -99,10 +99,7 @@ Examples:
 
 Exit status: 0 done, 1 failed, 2 wrong usage.
 
-Completion of commands, flags and cluster names in bash:
-  _starter() { local w=("${COMP_WORDS[@]:0:COMP_CWORD}"); [[ $2 == -* ]] && w+=("$2")
-    COMPREPLY=($(compgen -W "$("${w[@]}" --generate-bash-completion)" -- "$2")); }
-  complete -o default -F _starter starter`
+Completion of commands, flags and cluster names in bash: source <(starter completion)`
 
 // withoutCommand runs when the first argument is no command.
 func withoutCommand(c *cli.Context) error {

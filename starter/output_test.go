@@ -101,17 +101,42 @@ func TestWatchTellsChangesAndNotClocks(t *testing.T) {
 	require.Equal(t, 1, strings.Count(out.String(), "\n"))
 }
 
-func TestListShowsWhatIsOnRecordWhereNoWorkerAnswers(t *testing.T) {
-	status := sampleStatus()
-	var out bytes.Buffer
-	columns(&out, listRows([]listEntry{
+func TestListBeginsWithWhatNeedsAPerson(t *testing.T) {
+	blocked, fine := sampleStatus(), sampleStatus()
+	fine.State, fine.Reason, fine.LagSeconds, fine.FailedCount = workflows.InSync, "Settled", 0, 0
+	degraded := fine
+	degraded.State, degraded.Reason = workflows.Degraded, workflows.ObjectsFailed
+	entries := []listEntry{
+		{Cluster: "alpha", Strategy: workflows.Pull, State: workflows.InSync, Revision: "abc", Status: &fine},
+		{Cluster: "beta", Strategy: workflows.Pull, State: workflows.Degraded, Status: &degraded},
 		{Cluster: "edge", Strategy: workflows.Push, State: workflows.InSync, Revision: "abc"},
-		{Cluster: "standby", Strategy: workflows.Pull, State: workflows.Blocked, Status: &status},
-	}))
+		{Cluster: "nothing", Strategy: workflows.None, State: workflows.Stopped},
+		{Cluster: "standby", Strategy: workflows.Pull, State: workflows.Blocked, Status: &blocked},
+	}
+	var out, errs bytes.Buffer
+	(&terminal{out: &out, err: &errs}).listTable(entries)
 	require.Equal(t, ""+
-		"CLUSTER  STRATEGY  STATE    REVISION  LAG    OBJECTS  FAILED  REASON\n"+
-		"edge     push      InSync   abc       -      -        -       NoWorker\n"+
-		"standby  pull      Blocked  -         1m15s  120      22      MassDeletion\n", out.String())
+		"CLUSTER  STRATEGY  STATE     REVISION  LAG    OBJECTS  FAILED  REASON\n"+
+		"standby  pull      Blocked   -         1m15s  120      22      MassDeletion\n"+
+		"edge     push      InSync    abc       -      -        -       NoWorker\n"+
+		"beta     pull      Degraded  -         0s     120      0       ObjectsFailed\n"+
+		"alpha    pull      InSync    abc       0s     120      0       Settled\n"+
+		"nothing  none      Stopped   -         -      -        -       NoWorker\n", out.String())
+	require.Equal(t, "3 of 5 need somebody: `starter doctor standby` says what is wrong and what to do\n", errs.String())
+
+	out.Reset()
+	errs.Reset()
+	(&terminal{out: &out, err: &errs, outTTY: true}).listTable(entries[:1])
+	require.Contains(t, out.String(), "alpha    pull      \x1b[32mInSync\x1b[0m  abc")
+	require.Empty(t, errs.String())
+}
+
+func TestWatchLeavesOutWhatTheScreenHasNoRoomFor(t *testing.T) {
+	const page = "a\n\n\x1b[31mcc\x1b[0mccc\nd\n"
+	require.Equal(t, page, fit(page, 5, 6))
+	require.Equal(t, "a\n\n\x1b[31mcc\x1b[0mccc\n…\n", fit(page, 5, 5))
+	require.Equal(t, "a\n\n…\n", fit(page, 4, 5), "the third line takes two")
+	require.Equal(t, "…\n", fit(page, 0, 0))
 }
 
 func TestWorkerCommandCanBeCopied(t *testing.T) {

@@ -22,14 +22,25 @@ type terminal struct {
 	// Whether a person sits at the stream.
 	inTTY, outTTY, errTTY bool
 	plain                 bool // no colours, not even for a person (https://no-color.org)
+	draws                 bool // out can be drawn over
 }
 
 func newTerminal(in io.Reader, out, err io.Writer) *terminal {
+	dumb := os.Getenv("TERM") == "dumb"
 	return &terminal{
 		in: in, out: out, err: err,
 		inTTY: isTTY(in), outTTY: isTTY(out), errTTY: isTTY(err),
-		plain: os.Getenv("NO_COLOR") != "" || os.Getenv("TERM") == "dumb",
+		plain: os.Getenv("NO_COLOR") != "" || dumb, draws: isTTY(out) && !dumb,
 	}
+}
+
+// size is that of the screen at out, in characters.
+func (t *terminal) size() (width, height int, err error) {
+	file, ok := t.out.(*os.File)
+	if !ok {
+		return 0, 0, errors.New("not a screen")
+	}
+	return term.GetSize(int(file.Fd()))
 }
 
 func isTTY(stream any) bool {

@@ -5,8 +5,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"regexp"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/active-cluster-sync/active-cluster-sync/workflows"
 )
@@ -29,7 +31,7 @@ func watch(ctx context.Context, t *terminal, r *registry, cluster string, output
 		if err != nil && !errors.As(err, &nobody) {
 			return err
 		}
-		if t.outTTY && output == table {
+		if t.draws && output == table {
 			t.redraw(status)
 		} else if now := changeKey(status); now != last {
 			last = now
@@ -50,8 +52,29 @@ func watch(ctx context.Context, t *terminal, r *registry, cluster string, output
 func (t *terminal) redraw(s workflows.Status) {
 	const home, clearLine, clearRest = "\x1b[H", "\x1b[K\n", "\x1b[J"
 	page := fmt.Sprintf("%s  (every %s, Ctrl-C ends)\n\n%s", time.Now().Format(time.TimeOnly), watchInterval, t.statusTable(s))
+	if width, height, err := t.size(); err == nil {
+		page = fit(page, width, height)
+	}
 	fmt.Fprint(t.out, home+strings.ReplaceAll(page, "\n", clearLine)+clearRest)
 }
+
+// fit leaves out the end of a page that the screen has no room for: the screen would scroll, and the next picture
+// be drawn over another one.
+func fit(page string, width, height int) string {
+	room := height - 2 // the cursor's line, and that of the dots
+	var kept strings.Builder
+	for line := range strings.Lines(page) {
+		wide := utf8.RuneCountInString(controls.ReplaceAllString(strings.TrimSuffix(line, "\n"), ""))
+		if room -= max((wide+width-1)/max(width, 1), 1); room < 0 {
+			return kept.String() + "…\n"
+		}
+		kept.WriteString(line)
+	}
+	return kept.String()
+}
+
+// controls are the colours.
+var controls = regexp.MustCompile("\x1b\\[[0-9;]*m")
 
 // changeKey is equal for two statuses that tell the same, but for clocks and counters.
 func changeKey(s workflows.Status) string {
