@@ -99,7 +99,8 @@ Examples:
 
 Exit status: 0 done, 1 failed, 2 wrong usage.
 
-Completion of commands, flags and cluster names in bash: source <(starter completion)`
+Completion of commands, flags and cluster names in bash:
+  source <(starter completion)`
 
 // withoutCommand runs when the first argument is no command.
 func withoutCommand(c *cli.Context) error {

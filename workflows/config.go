@@ -27,7 +27,7 @@ const (
 	Push Strategy = "push"
 	// Pull applies Git to the cluster; what differs in the cluster is overwritten.
 	Pull Strategy = "pull"
-	// PushPull sends changes both ways. Where both sides changed the same, ConflictPolicy decides.
+	// PushPull sends changes both ways. Where both sides changed the same, the policy for conflicts decides.
 	PushPull Strategy = "push-pull"
 )
 

@@ -255,9 +255,9 @@ type LockResult struct {
 	Message string `json:"message,omitempty"`
 }
 
-// Pending is a set of deletions that wait for approval. The digest names exactly this set: approving it
-// allows no other.
+// Pending is a set of deletions that wait for approval. Approving it allows no other.
 type Pending struct {
+	// Digest is the name of this set, Count is how many they are, Objects are the first of them.
 	Digest  string   `json:"digest,omitempty"`
 	Count   int      `json:"count,omitempty"`
 	Objects []string `json:"objects,omitempty"`

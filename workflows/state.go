@@ -66,6 +66,7 @@ type State struct {
 
 // Problem is an error as the status shows it.
 type Problem struct {
+	// Reason and Message are those that the status had then.
 	Reason  string `json:"reason"`
 	Message string `json:"message"`
 	// Wait is how long the other side asked to be left alone.

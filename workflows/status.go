@@ -27,15 +27,20 @@ const (
 
 // Status is the answer to the query "status" and the JSON of `starter status -o json`.
 type Status struct {
-	Cluster           string    `json:"cluster"`
-	Strategy          Strategy  `json:"strategy"`
-	State             SyncState `json:"state"`
-	Reason            string    `json:"reason"`
-	Message           string    `json:"message"`
-	Repository        string    `json:"repository"`
-	Branch            string    `json:"branch"`
-	Path              string    `json:"path"`
-	IgnoredNamespaces []string  `json:"ignoredNamespaces"`
+	// Cluster is the name of the enrolment.
+	Cluster  string   `json:"cluster"`
+	Strategy Strategy `json:"strategy"`
+	// State is how the sync is doing, Reason is one word for why, Message is a sentence for people, with what to
+	// do where that is known. Programs go by State and Reason.
+	State   SyncState `json:"state"`
+	Reason  string    `json:"reason"`
+	Message string    `json:"message"`
+	// Repository, Branch and Path are the place in Git.
+	Repository string `json:"repository"`
+	Branch     string `json:"branch"`
+	Path       string `json:"path"`
+	// IgnoredNamespaces are those that take no part.
+	IgnoredNamespaces []string `json:"ignoredNamespaces"`
 	// OnConflict and Adopt are those of the enrolment, while the strategy is push-pull.
 	OnConflict ConflictPolicy `json:"onConflict,omitempty"`
 	Adopt      AdoptPolicy    `json:"adopt,omitempty"`
@@ -46,7 +51,8 @@ type Status struct {
 	// LagSeconds is the age of the oldest change that one side has and the other hasn't; 0 in sync.
 	LagSeconds int64 `json:"lagSeconds"`
 	// Objects is the number of objects of the cluster that take part.
-	Objects     int       `json:"objects"`
+	Objects int `json:"objects"`
+	// Failed are the first objects that could not be synced or read, FailedCount is the number of all.
 	Failed      []Failure `json:"failed"`
 	FailedCount int       `json:"failedCount"`
 	// Conflicts are objects that both sides changed in different ways; always empty for push and pull.
@@ -83,15 +89,18 @@ func (s Status) With(c Config) Status {
 
 // LockStatus is the lock on the synced objects, with what a person should know of it.
 type LockStatus struct {
-	State   Locking `json:"state"`
-	Message string  `json:"message,omitempty"`
+	State Locking `json:"state"`
+	// Message is what a person should know of it.
+	Message string `json:"message,omitempty"`
 }
 
 // Locking says whether the synced objects are locked.
 type Locking string
 
 const (
-	LockingOn  Locking = "On"
+	// LockingOn: people's edits are refused.
+	LockingOn Locking = "On"
+	// LockingOff: everybody can edit.
 	LockingOff Locking = "Off"
 	// LockingUnavailable: they shall be, and can't.
 	LockingUnavailable Locking = "Unavailable"
@@ -108,13 +117,14 @@ func (s LockStatus) String() string {
 	return string(s.State)
 }
 
-// BranchEvent is a move of the branch that isn't the sync's. From and To are revisions, empty for a branch
-// that doesn't exist.
+// BranchEvent is a move of the branch that isn't the sync's.
 type BranchEvent struct {
+	// Time is when the sync saw it.
 	Time   time.Time    `json:"time"`
 	Change BranchChange `json:"change"`
-	From   string       `json:"from"`
-	To     string       `json:"to"`
+	// From and To are revisions, empty for a branch that doesn't exist.
+	From string `json:"from"`
+	To   string `json:"to"`
 }
 
 // String is one line for people.
@@ -134,21 +144,26 @@ func (e BranchEvent) String() string {
 
 // Failure is one object that could not be synced.
 type Failure struct {
-	Object  string `json:"object"`
-	File    string `json:"file,omitempty"`
+	// Object is resource, namespace and name: "deployments.apps shop/cart"; empty where it is about a whole file.
+	Object string `json:"object"`
+	// File is where Git has it, with the line where that is known: "shop/cart.yaml:12".
+	File string `json:"file,omitempty"`
+	// Message is the cause, and what to do.
 	Message string `json:"message"`
 }
 
 // Conflict is an object that both sides changed in ways that can't both be kept.
 type Conflict struct {
-	Time   time.Time `json:"time"`
-	Object string    `json:"object"`
-	File   string    `json:"file,omitempty"`
+	// Time is when it was found.
+	Time time.Time `json:"time"`
+	// Object and File are those of a Failure.
+	Object string `json:"object"`
+	File   string `json:"file,omitempty"`
 	// Winner is the side whose edit was kept, "git" or "cluster"; empty while both wait for somebody.
 	Winner ConflictPolicy `json:"winner,omitempty"`
 	// Fields are JSON pointers to what both changed; none where it is about the object as a whole.
 	Fields []string `json:"fields,omitempty"`
-	// Git says who changed it in Git, Cluster which field manager did in the cluster, as far as known.
+	// Git is who changed it there, Cluster is which field manager did here, as far as known.
 	Git     string `json:"git,omitempty"`
 	Cluster string `json:"cluster,omitempty"`
 	// Message is what happened, and what to do.
@@ -170,11 +185,13 @@ func (c Conflict) String() string {
 	return text
 }
 
-// Changes counts what one sync changed and names the first MaxListed objects.
+// Changes counts what one sync changed.
 type Changes struct {
-	Added   int      `json:"added"`
-	Updated int      `json:"updated"`
-	Deleted int      `json:"deleted"`
+	// Added, Updated and Deleted are numbers of objects.
+	Added   int `json:"added"`
+	Updated int `json:"updated"`
+	Deleted int `json:"deleted"`
+	// Objects are the first of them.
 	Objects []string `json:"objects,omitempty"`
 }
 
@@ -184,11 +201,13 @@ func (c Changes) Total() int { return c.Added + c.Updated + c.Deleted }
 // Record is one sync that changed something, or one that could not do its work and its repetitions.
 type Record struct {
 	// Time is when it ended; of repetitions, when the first one did.
-	Time      time.Time `json:"time"`
-	Direction Strategy  `json:"direction"`
+	Time time.Time `json:"time"`
+	// Direction is the strategy at that time.
+	Direction Strategy `json:"direction"`
 	// Revision is what both sides agreed on then; empty for a sync that could not do its work.
-	Revision string  `json:"revision"`
-	Changes  Changes `json:"changes"`
+	Revision string `json:"revision"`
+	// Changes are those on the side that was written to.
+	Changes Changes `json:"changes"`
 	// Duration is from the look at both sides to the end.
 	Duration metav1.Duration `json:"duration,omitzero"`
 	// Failed is how many objects could not be synced.
