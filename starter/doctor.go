@@ -148,7 +148,7 @@ func (d *doctor) run(ctx context.Context, t *terminal, output format) error {
 }
 
 // examine carries the checks out at the same time, each as soon as what it needs is known, and reports the
-// findings in the order of the table.
+// findings in the order of the table, until it is interrupted.
 func (d *doctor) examine(ctx context.Context, t *terminal, report func(finding)) {
 	checks := d.checks()
 	d.findings = map[string]finding{}
@@ -166,7 +166,9 @@ func (d *doctor) examine(ctx context.Context, t *terminal, report func(finding))
 		}()
 	}
 	for _, c := range checks {
-		t.waitFor(ctx, c.name, done[c.name])
+		if t.waitFor(ctx, c.name, done[c.name]); ctx.Err() != nil {
+			return
+		}
 		report(d.finding(c.name))
 	}
 }

@@ -96,16 +96,18 @@ func (t *terminal) finding(f finding) {
 	}
 }
 
-// waitFor says what it is waiting for when that takes long.
+// waitFor waits until something is done or the context ends, and says so when that takes long.
 func (t *terminal) waitFor(ctx context.Context, what string, done <-chan struct{}) {
-	ctx, stop := context.WithCancel(ctx)
-	defer stop()
+	waiting, stop := context.WithCancel(ctx)
 	began, shown := time.Now(), make(chan struct{})
 	go func() {
 		defer close(shown)
-		t.progress(ctx, func() string { return fmt.Sprintf("checking %s (%s)", what, time.Since(began).Round(time.Second)) })
+		t.progress(waiting, func() string { return fmt.Sprintf("checking %s (%s)", what, time.Since(began).Round(time.Second)) })
 	}()
-	<-done
+	select {
+	case <-done:
+	case <-ctx.Done():
+	}
 	stop()
 	<-shown
 }

@@ -117,16 +117,19 @@ func (d *doctor) checkWorker(ctx context.Context) finding {
 	queue := workflows.WorkflowID(d.cluster)
 	start := "start one with `" + workerCommand(d.cluster, target{kubeconfig: "FILE"}) + "`, or look at the log of the one that should run; it needs the same Temporal server and namespace"
 	var found []*taskqueuepb.PollerInfo
-	for _, kind := range []enumspb.TaskQueueType{enumspb.TASK_QUEUE_TYPE_WORKFLOW, enumspb.TASK_QUEUE_TYPE_ACTIVITY} {
-		pollers, err := d.registry.pollers(ctx, d.cluster, kind)
+	for _, tasks := range []struct {
+		kind enumspb.TaskQueueType
+		of   string
+	}{{enumspb.TASK_QUEUE_TYPE_WORKFLOW, "the workflow"}, {enumspb.TASK_QUEUE_TYPE_ACTIVITY, "activities"}} {
+		pollers, err := d.registry.pollers(ctx, d.cluster, tasks.kind)
 		if err != nil {
 			return faulty(err)
 		}
 		if len(pollers) == 0 {
-			return wrong("none polls task queue "+queue, start)
+			return wrong(fmt.Sprintf("none polls task queue %s for tasks of %s", queue, tasks.of), start)
 		}
 		if !slices.ContainsFunc(pollers, fresh) {
-			return wrong(fmt.Sprintf("none polls task queue %s any more: the last one did %s ago", queue, seen(pollers)), start)
+			return wrong(fmt.Sprintf("none polls task queue %s any more for tasks of %s: the last one did %s ago", queue, tasks.of, seen(pollers)), start)
 		}
 		found = append(found, slices.DeleteFunc(pollers, func(p *taskqueuepb.PollerInfo) bool { return !fresh(p) })...)
 	}
@@ -135,8 +138,7 @@ func (d *doctor) checkWorker(ctx context.Context) finding {
 		names = append(names, strings.TrimSuffix(poller.GetIdentity(), "@"))
 	}
 	slices.Sort(names)
-	names = slices.Compact(names)
-	return right(fmt.Sprintf("polls task queue %s, the last time %s ago (%s)", queue, seen(found), listed(names)))
+	return right(fmt.Sprintf("polls task queue %s, the last time %s ago (%s)", queue, seen(found), listed(slices.Compact(names))))
 }
 
 // seen is how long ago the last of the pollers was there.

@@ -376,7 +376,7 @@ func TestDoctorWithoutAWorker(t *testing.T) {
 	w, _ := enrolled(t, workflows.Pull, nil)
 	e := w.doctor()
 	require.Equal(t, []string{"worker", "lock"}, e.failing())
-	require.Equal(t, "none polls task queue cluster-sync-"+w.cluster, e.of("worker").Message)
+	require.Equal(t, "none polls task queue cluster-sync-"+w.cluster+" for tasks of the workflow", e.of("worker").Message)
 	require.Contains(t, e.of("worker").Remedy[0], "start one with `worker --cluster "+w.cluster+" --kubeconfig FILE`")
 	require.Equal(t, "skipped because of worker", e.of("sync").Message)
 	require.Equal(t, isRight, e.of("place").Result)
@@ -440,4 +440,21 @@ func silent(t *testing.T) string {
 	t.Cleanup(func() { close(release) })
 	front.Refuse(func(*http.Request) int { <-release; return http.StatusTeapot })
 	return strings.TrimPrefix(front.URL(), "http://")
+}
+
+func TestInterruptedDoctorJustEnds(t *testing.T) {
+	w := newWorld(t)
+	t.Setenv("TEMPORAL_ADDRESS", silent(t))
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	var out, errs watched
+	answers := make(chan int)
+	go func() {
+		answers <- run(ctx, []string{"starter", "doctor", w.cluster}, strings.NewReader(""), &out, &errs)
+	}()
+	w.eventually("it waits", func() bool { return strings.Contains(errs.String(), "checking Temporal (") })
+	cancel()
+	require.Equal(t, failed, <-answers)
+	require.True(t, strings.HasSuffix(errs.String(), "starter: interrupted\n"), errs.String())
+	require.Empty(t, out.String())
 }

@@ -21,7 +21,8 @@ func listCommand(t *terminal) *cli.Command {
 		UsageText: "starter list [-o table|json|yaml]",
 		Description: `Works without workers too, with what Temporal has on record. Where a worker answers at once, its answer
 is shown: lag, objects, failures and the whole status in -o json. The table begins with what needs somebody: Blocked,
-then what no worker answers for (NoWorker), then Degraded. In -o json and yaml the list is sorted by name.
+then what has no worker (NoWorker), then Degraded. NoAnswerYet means that none answered within 2 seconds. In -o json
+and yaml the list is sorted by name.
 
 Examples:
   starter list
@@ -67,6 +68,8 @@ type listEntry struct {
 	Revision string              `json:"revision"`
 	// Status is the worker's answer; null when none came in time.
 	Status *workflows.Status `json:"status"`
+	// late: nobody knows whether there is a worker.
+	late bool
 }
 
 const (
@@ -85,9 +88,11 @@ func (r *registry) ask(ctx context.Context, found []enrolment) []listEntry {
 	for i, e := range found {
 		entries[i] = listEntry{Cluster: e.cluster, Strategy: e.strategy, State: e.state, Revision: e.revision}
 		group.Go(func() error {
-			if status, err := r.query(ctx, e.cluster); err == nil {
-				entries[i] = listEntry{status.Cluster, status.Strategy, status.State, status.Revision, &status}
+			status, err := r.query(ctx, e.cluster)
+			if err == nil {
+				entries[i] = listEntry{Cluster: status.Cluster, Strategy: status.Strategy, State: status.State, Revision: status.Revision, Status: &status}
 			}
+			entries[i].late = err != nil && ctx.Err() != nil
 			return nil
 		})
 	}
@@ -127,7 +132,7 @@ func (e listEntry) urgency() int {
 	switch {
 	case e.State == workflows.Blocked:
 		return 0
-	case e.Status == nil && e.Strategy != workflows.None:
+	case e.Status == nil && !e.late && e.Strategy != workflows.None:
 		return 1
 	case e.State == workflows.Degraded:
 		return 2
@@ -146,9 +151,12 @@ func listRows(entries []listEntry) [][]string {
 	rows := [][]string{{"CLUSTER", "STRATEGY", "STATE", "REVISION", "LAG", "OBJECTS", "FAILED", "REASON"}}
 	for _, e := range entries {
 		row := []string{oneLine(e.Cluster), string(e.Strategy), string(e.State), orDash(short(e.Revision))}
-		if s := e.Status; s != nil {
+		switch s := e.Status; {
+		case s != nil:
 			row = append(row, lag(*s), strconv.Itoa(s.Objects), strconv.Itoa(s.FailedCount), oneLine(s.Reason))
-		} else {
+		case e.late:
+			row = append(row, "-", "-", "-", "NoAnswerYet")
+		default:
 			row = append(row, "-", "-", "-", noWorker)
 		}
 		rows = append(rows, row)

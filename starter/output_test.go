@@ -110,6 +110,7 @@ func TestListBeginsWithWhatNeedsAPerson(t *testing.T) {
 		{Cluster: "alpha", Strategy: workflows.Pull, State: workflows.InSync, Revision: "abc", Status: &fine},
 		{Cluster: "beta", Strategy: workflows.Pull, State: workflows.Degraded, Status: &degraded},
 		{Cluster: "edge", Strategy: workflows.Push, State: workflows.InSync, Revision: "abc"},
+		{Cluster: "late", Strategy: workflows.Push, State: workflows.InSync, Revision: "abc", late: true},
 		{Cluster: "nothing", Strategy: workflows.None, State: workflows.Stopped},
 		{Cluster: "standby", Strategy: workflows.Pull, State: workflows.Blocked, Status: &blocked},
 	}
@@ -121,8 +122,9 @@ func TestListBeginsWithWhatNeedsAPerson(t *testing.T) {
 		"edge     push      InSync    abc       -      -        -       NoWorker\n"+
 		"beta     pull      Degraded  -         0s     120      0       ObjectsFailed\n"+
 		"alpha    pull      InSync    abc       0s     120      0       Settled\n"+
+		"late     push      InSync    abc       -      -        -       NoAnswerYet\n"+
 		"nothing  none      Stopped   -         -      -        -       NoWorker\n", out.String())
-	require.Equal(t, "3 of 5 need somebody: `starter doctor standby` says what is wrong and what to do\n", errs.String())
+	require.Equal(t, "3 of 6 need somebody: `starter doctor standby` says what is wrong and what to do\n", errs.String())
 
 	out.Reset()
 	errs.Reset()

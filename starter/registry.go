@@ -72,9 +72,16 @@ func (r *registry) explain(err error) error {
 	case codes.PermissionDenied, codes.Unauthenticated:
 		return fmt.Errorf("the Temporal server at %s does not allow this in namespace %q: check TEMPORAL_API_KEY or the client certificate (TEMPORAL_TLS_…)", r.address, r.namespace)
 	case codes.Unavailable, codes.DeadlineExceeded:
-		return fmt.Errorf("the Temporal server at %s does not answer: start it, or set TEMPORAL_ADDRESS (and TEMPORAL_TLS_… where it needs TLS) to where it runs", r.address)
+		return &temporalDownError{r.address}
 	}
 	return fmt.Errorf("the Temporal server at %s refuses: %w", r.address, err)
+}
+
+// temporalDownError: Temporal doesn't answer, which may be over in a moment.
+type temporalDownError struct{ address string }
+
+func (e *temporalDownError) Error() string {
+	return fmt.Sprintf("the Temporal server at %s does not answer: start it, or set TEMPORAL_ADDRESS (and TEMPORAL_TLS_… where it needs TLS) to where it runs", e.address)
 }
 
 // statusCode is the gRPC code of an error, however it is wrapped.

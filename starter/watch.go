@@ -18,23 +18,33 @@ const watchInterval = 2 * time.Second
 
 // watch shows the status until the context ends, which is no failure. A person sees it drawn again and
 // again in place; a pipe gets a line whenever something has changed. A worker that goes away is shown and
-// waited for; an enrolment that goes away ends the watch.
+// waited for, and so is Temporal once it has answered; an enrolment that goes away ends the watch.
 func watch(ctx context.Context, t *terminal, r *registry, cluster string, output format) error {
 	ticks := time.NewTicker(watchInterval)
 	defer ticks.Stop()
-	for last := ""; ; {
+	for last, away := "", false; ; {
 		status, err := r.status(ctx, cluster)
 		if ctx.Err() != nil {
 			return nil
 		}
-		var nobody *noWorkerError
-		if err != nil && !errors.As(err, &nobody) {
+		var (
+			nobody *noWorkerError
+			down   *temporalDownError
+			now    = changeKey(status)
+		)
+		switch {
+		case last != "" && errors.As(err, &down):
+			if !away {
+				t.note("%s; this waits for it", err)
+			}
+			away = true
+		case err != nil && !errors.As(err, &nobody):
 			return err
-		}
-		if t.draws && output == table {
+		case t.draws && output == table:
 			t.redraw(status)
-		} else if now := changeKey(status); now != last {
-			last = now
+			last, away = now, false
+		case now != last || away:
+			last, away = now, false
 			if err := t.changeLine(output, status); err != nil {
 				return err
 			}
