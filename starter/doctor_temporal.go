@@ -155,7 +155,8 @@ func (d *doctor) checkSync(ctx context.Context) finding {
 	var nobody *noWorkerError
 	switch {
 	case errors.As(err, &nobody):
-		return wrong("a worker polls, and doesn't answer", "look at the worker's log; restart it if it hangs")
+		return wrong("a worker has polled lately, and doesn't answer now",
+			"start it again if it has ended (`"+workerCommand(d.cluster, target{kubeconfig: "FILE"})+"`); if it hangs, look at its log and restart it")
 	case err != nil:
 		return faulty(err)
 	}

@@ -19,17 +19,13 @@ import (
 	"github.com/active-cluster-sync/active-cluster-sync/workflows"
 )
 
-const statusPreface = `# Status
-
-` + generated + `What ` + "`starter status CLUSTER -o json`" + ` writes, the query ` + "`status`" + ` of the workflow answers, and each message that changes an
-enrolment returns. Fields may be added; none is renamed, removed or given another meaning. Lists hold 100 entries at most; where there
-may be more, a count beside them tells the whole number.
-
-While no worker answers, the command line makes a status of what Temporal has on record: ` + "`reason` is `NoWorker`" + `, and what only
-the worker knows is empty or 0. The exit status is then 1.
-
-What to do about a reason: [When something is wrong](../../README.md#when-something-is-wrong), or ` + "`starter doctor CLUSTER`" + `.
-`
+const statusPreface = "# Status\n\n" + generated +
+	"What `starter status CLUSTER -o json` writes, the query `status` of the workflow answers, and each message that\n" +
+	"changes an enrolment returns. Fields may be added; none is renamed, removed or given another meaning. Lists hold 100\n" +
+	"entries at most; where there may be more, a count beside them tells the whole number.\n\n" +
+	"While no worker answers, the command line makes a status of what Temporal has on record: `reason` is `NoWorker`, and\n" +
+	"what only the worker knows is empty or 0. The exit status is then 1.\n\n" +
+	"What to do about a reason: [When something is wrong](../../README.md#when-something-is-wrong), or\n`starter doctor CLUSTER`.\n"
 
 // statusReference is the page about the status: the types as they are in JSON, with the comments of the code.
 func statusReference() (string, error) {
