@@ -39,7 +39,7 @@ var kinds = []struct {
 // all in the text, and what crosses into a workflow's history stays small.
 func explain(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
-		return ctx.Err()
+		return context.Cause(ctx)
 	}
 	var application *temporal.ApplicationError
 	if errors.As(err, &application) {

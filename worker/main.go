@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/urfave/cli/v2"
+	"go.temporal.io/sdk/worker"
 
 	"github.com/active-cluster-sync/active-cluster-sync/workflows"
 )
@@ -60,6 +61,9 @@ func command() *cli.App {
 			&cli.StringFlag{Name: "credentials-dir", Usage: "`DIR` to read username, password and ca.crt from, or DIR/NAME (default: Secret git-credentials of the cluster)"},
 			&cli.StringFlag{Name: "metrics-addr", Usage: "`ADDR` to serve /metrics and /healthz on, e.g. :9090 (default: not served)"},
 			&cli.DurationFlag{Name: "audit-interval", Usage: "`DURATION` in which what the watches told is compared once with lists of metadata, one resource at a time; 0 for never", Value: time.Hour},
+			&cli.DurationFlag{Name: "stop-timeout", Usage: "`DURATION` that running work gets to end when the worker is told to stop; what hasn't ended then is left to the next worker", Value: 20 * time.Second},
+			&cli.StringFlag{Name: "deployment-name", Usage: "`NAME` of the Temporal worker deployment that this worker is a version of (default: no worker versioning)", EnvVars: []string{"TEMPORAL_DEPLOYMENT_NAME"}},
+			&cli.StringFlag{Name: "build-id", Usage: "`ID` of that version (default: the version of this program)", EnvVars: []string{"TEMPORAL_WORKER_BUILD_ID"}},
 			&cli.StringFlag{Name: "log-format", Usage: "json or text", Value: "json"},
 		},
 		OnUsageError: func(_ *cli.Context, err error, _ bool) error { return usageError{err} },
@@ -82,6 +86,8 @@ type settings struct {
 	credentialsDir string
 	metricsAddr    string
 	auditEvery     time.Duration // negative: never
+	stopTimeout    time.Duration
+	deployment     worker.DeploymentOptions
 	logger         *slog.Logger
 }
 
@@ -95,6 +101,13 @@ func parse(c *cli.Context) (settings, error) {
 	}
 	if s.auditEvery = c.Duration("audit-interval"); s.auditEvery <= 0 {
 		s.auditEvery = -1
+	}
+	if s.stopTimeout = c.Duration("stop-timeout"); s.stopTimeout < 0 {
+		return s, fmt.Errorf("--stop-timeout %s is less than nothing: use 0 to leave running work to the next worker at once", s.stopTimeout)
+	}
+	var err error
+	if s.deployment, err = deployment(c.String("deployment-name"), c.String("build-id")); err != nil {
+		return s, err
 	}
 	if c.Args().Present() {
 		return s, fmt.Errorf("unexpected argument %q: clusters are given as --cluster NAME", c.Args().First())

@@ -17,6 +17,9 @@ func TestWrongUsageSaysWhatToDo(t *testing.T) {
 		"is not a DNS label":         {"--cluster", "team/primary"},
 		"is given twice":             {"--cluster", "a=x", "--cluster", "a=y"},
 		"unknown log format":         {"--cluster", "a", "--log-format", "xml"},
+		"less than nothing":          {"--cluster", "a", "--stop-timeout", "-1s"},
+		"name that with --deploymen": {"--cluster", "a", "--build-id", "7"},
+		"without '.' and ':'":        {"--cluster", "a", "--deployment-name", "prod.eu"},
 		"unexpected argument":        {"--cluster", "a", "b"},
 		"flag provided but not defi": {"--nonsense"},
 	} {

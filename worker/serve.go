@@ -9,9 +9,11 @@ import (
 	"sync"
 	"time"
 
+	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/contrib/envconfig"
 	temporallog "go.temporal.io/sdk/log"
+	temporalerror "go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/worker"
 	"go.temporal.io/sdk/workflow"
 
@@ -20,8 +22,13 @@ import (
 	"github.com/active-cluster-sync/active-cluster-sync/workflows"
 )
 
-// stopLimit is how long running activities get to come to an end when the worker is told to stop.
-const stopLimit = 20 * time.Second
+// reportLimit is how long activities get, that were canceled because the worker stops, to tell Temporal so: then
+// another worker has them at once, and not after the heartbeat's time-out.
+const reportLimit = 5 * time.Second
+
+// errStopping is why they were canceled.
+var errStopping = temporalerror.NewApplicationErrorWithOptions("the worker was told to stop; the next one tries again", "WorkerStopping",
+	temporalerror.ApplicationErrorOptions{Category: temporalerror.ApplicationErrorCategoryBenign})
 
 // serve runs until the context ends.
 func serve(ctx context.Context, s settings) error {
@@ -52,7 +59,7 @@ func serve(ctx context.Context, s settings) error {
 	defer temporal.Close()
 	failed := make(chan error, len(s.clusters))
 	var workers []*served
-	defer func() { stopAll(workers) }()
+	defer func() { stopAll(workers, s.stopTimeout) }()
 	for _, c := range s.clusters {
 		w, err := start(ctx, service{
 			name: c.name, temporal: temporal, kube: connections[c.name], settings: s,
@@ -72,7 +79,7 @@ func serve(ctx context.Context, s settings) error {
 	})
 	select {
 	case <-ctx.Done():
-		s.logger.Info("stopping: running activities get a moment to end", "limit", stopLimit.String())
+		s.logger.Info("stopping: running activities get a moment to end", "limit", s.stopTimeout.String())
 		return nil
 	case err := <-failed:
 		return err
@@ -89,17 +96,30 @@ func connect(ctx context.Context, logger *slog.Logger) (client.Client, error) {
 	options.Logger = temporallog.NewStructuredLogger(logger)
 	// Messages are a few hundred bytes, and compressing them would be a good part of an idle tick's work.
 	options.ConnectionOptions.GrpcCompression = &client.GrpcCompressionNone{}
-	for wait := time.Second; ; wait = min(2*wait, 15*time.Second) {
+	var temporal client.Client
+	err = patiently(ctx, logger, func() (again bool, err error) {
 		attempt, cancel := context.WithTimeout(ctx, 10*time.Second)
-		temporal, err := client.DialContext(attempt, options)
-		cancel()
+		defer cancel()
+		temporal, err = client.DialContext(attempt, options)
+		return true, err
+	})
+	return temporal, err
+}
+
+// patiently tries, with growing pauses, as long as another try is worth while.
+func patiently(ctx context.Context, logger *slog.Logger, try func() (again bool, err error)) error {
+	for wait := time.Second; ; wait = min(2*wait, 15*time.Second) {
+		again, err := try()
 		if err == nil {
-			return temporal, nil
+			return nil
 		}
 		if ctx.Err() != nil {
-			return nil, errors.New("stopped before the Temporal server answered")
+			return errors.New("stopped before the Temporal server answered")
 		}
-		logger.Warn("the Temporal server does not answer; trying again", "address", options.HostPort, "wait", wait.String(), "error", err.Error())
+		if !again {
+			return err
+		}
+		logger.Warn("the Temporal server does not answer; trying again", "wait", wait.String(), "error", err.Error())
 		select {
 		case <-ctx.Done():
 		case <-time.After(wait):
@@ -107,10 +127,19 @@ func connect(ctx context.Context, logger *slog.Logger) (client.Client, error) {
 	}
 }
 
+// unreachable tells whether an error of the Temporal client says that the server is down, rather than that it
+// refuses.
+func unreachable(err error) bool {
+	var unavailable *serviceerror.Unavailable
+	var late *serviceerror.DeadlineExceeded
+	return errors.As(err, &unavailable) || errors.As(err, &late) || errors.Is(err, context.DeadlineExceeded)
+}
+
 // served is the worker of one cluster.
 type served struct {
 	worker     worker.Worker
 	activities *activities.Activities
+	cancel     context.CancelCauseFunc // ends the activities
 	forget     context.CancelFunc
 }
 
@@ -134,34 +163,51 @@ func start(ctx context.Context, s service) (*served, error) {
 		credentials = activities.CredentialsFromCluster(
 			s.kube.WatchSecret(watching, workflows.CredentialsNamespace, workflows.CredentialsSecret))
 	}
-	w := &served{forget: forget}
+	working, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
+	w := &served{cancel: cancel, forget: forget}
 	w.activities = activities.New(activities.Options{
 		Cluster: s.name, Kube: s.kube, Credentials: credentials,
 		DataDir: s.dataDir, Logger: s.logger, Observe: s.observe,
 		AuditEvery: s.auditEvery, Defect: s.defect, Conflict: s.conflict,
 	})
-	w.worker = worker.New(s.temporal, workflows.WorkflowID(s.name), worker.Options{
-		WorkerStopTimeout: stopLimit,
-		// Heartbeats bring the word that an activity was canceled; by default the SDK would hold them back
-		// for most of the heartbeat timeout.
-		MaxHeartbeatThrottleInterval: 3 * time.Second,
-		OnFatalError:                 func(err error) { s.failed <- err },
+	err := patiently(ctx, s.logger, func() (again bool, err error) {
+		w.worker = s.worker(working) // another one each time, for none can be started twice
+		w.activities.Register(w.worker)
+		err = w.worker.Start()
+		return unreachable(err), err
 	})
-	w.worker.RegisterWorkflowWithOptions(workflows.ClusterSync, workflow.RegisterOptions{Name: workflows.WorkflowType})
-	w.activities.Register(w.worker)
-	if err := w.worker.Start(); err != nil {
+	if err != nil {
+		cancel(err)
 		forget()
 		return nil, errors.Join(err, w.activities.Close())
 	}
 	return w, nil
 }
 
-// stopAll drains all workers at the same time.
-func stopAll(workers []*served) {
+// worker is one for the workflow of a cluster, and for activities that run as long as the context lasts.
+func (s service) worker(working context.Context) worker.Worker {
+	w := worker.New(s.temporal, workflows.WorkflowID(s.name), worker.Options{
+		BackgroundActivityContext: working,
+		WorkerStopTimeout:         s.stopTimeout + reportLimit,
+		DeploymentOptions:         s.deployment,
+		// Heartbeats bring the word that an activity was canceled; by default the SDK would hold them back
+		// for most of the heartbeat timeout.
+		MaxHeartbeatThrottleInterval: 3 * time.Second,
+		OnFatalError:                 func(err error) { s.failed <- err },
+	})
+	w.RegisterWorkflowWithOptions(workflows.ClusterSync, workflow.RegisterOptions{Name: workflows.WorkflowType})
+	return w
+}
+
+// stopAll drains all workers at the same time: they take no new work, and what runs may end until the limit.
+func stopAll(workers []*served, limit time.Duration) {
 	var group sync.WaitGroup
 	for _, w := range workers {
 		group.Go(func() {
+			enough := time.AfterFunc(limit, func() { w.cancel(errStopping) })
 			w.worker.Stop()
+			enough.Stop()
+			w.cancel(errStopping)
 			_ = w.activities.Close()
 			w.forget()
 		})
