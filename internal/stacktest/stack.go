@@ -29,12 +29,16 @@ type Options struct {
 	Repos    []string // names of bare Git repositories
 	Git      bool     // the Git server, also without repositories
 	Temporal bool
+	// Ports are those of the parts "temporal", "ui" and "git"; any free one where none is given. A stack that is to
+	// come back at the same addresses after Kill had better not have the usual ones, which others take meanwhile.
+	Ports map[string]int
 }
 
 // Stack is a running local stack. Stop must be called.
 type Stack struct {
 	Dir     string            // everything that the stack keeps, logs among it
 	Env     map[string]string // what the stack exports, e.g. TEMPORAL_ADDRESS
+	command []string
 	process *exec.Cmd
 	output  *bytes.Buffer
 	exited  chan struct{} // closed when the process has ended
@@ -71,21 +75,34 @@ func Start(ctx context.Context, o Options) (*Stack, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Stack{Dir: dir, output: new(bytes.Buffer), exited: make(chan struct{})}
-	s.process = exec.Command(command, "up", "--dir", dir, "--cache-dir", filepath.Join(root, ".cache"),
+	s := &Stack{Dir: dir, command: []string{
+		command, "up", "--dir", dir, "--cache-dir", filepath.Join(root, ".cache"),
 		"--clusters", strings.Join(o.Clusters, ","), "--repos", strings.Join(o.Repos, ","),
-		"--temporal="+strconv.FormatBool(o.Temporal), "--git="+strconv.FormatBool(o.Git || len(o.Repos) > 0))
-	s.process.Stdout, s.process.Stderr = s.output, s.output
-	s.process.SysProcAttr = ChildAttributes()
-	if err := s.process.Start(); err != nil {
+		"--temporal=" + strconv.FormatBool(o.Temporal), "--git=" + strconv.FormatBool(o.Git || len(o.Repos) > 0),
+	}}
+	for part, port := range o.Ports {
+		s.command = append(s.command, fmt.Sprintf("--%s-port=%d", part, port))
+	}
+	if err := s.run(); err != nil {
 		return nil, errors.Join(err, os.RemoveAll(dir))
 	}
-	go func() { defer close(s.exited); _ = s.process.Wait() }()
 	if err := s.awaitReady(ctx); err != nil {
 		s.Stop()
 		return nil, err
 	}
 	return s, nil
+}
+
+func (s *Stack) run() error {
+	s.output, s.exited = new(bytes.Buffer), make(chan struct{})
+	s.process = exec.Command(s.command[0], s.command[1:]...)
+	s.process.Stdout, s.process.Stderr = s.output, s.output
+	s.process.SysProcAttr = ChildAttributes()
+	if err := s.process.Start(); err != nil {
+		return err
+	}
+	go func(process *exec.Cmd, exited chan struct{}) { defer close(exited); _ = process.Wait() }(s.process, s.exited)
+	return nil
 }
 
 // awaitReady waits for the environment file, which the stack writes last.
