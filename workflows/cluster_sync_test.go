@@ -82,6 +82,17 @@ type harness struct {
 }
 
 func newHarness(t *testing.T, s *sides) *harness {
+	h := newHarnessWith(t, map[string]any{
+		workflows.ExportActivity: s.export, workflows.FetchActivity: s.fetch,
+		workflows.CommitActivity: s.commit, workflows.ApplyActivity: s.apply,
+		workflows.LockActivity: s.lock,
+	})
+	h.sides = s
+	return h
+}
+
+// newHarnessWith runs these activities.
+func newHarnessWith(t *testing.T, activities map[string]any) *harness {
 	var suite testsuite.WorkflowTestSuite
 	suite.SetLogger(log.NewStructuredLogger(slog.New(slog.DiscardHandler)))
 	env := suite.NewTestWorkflowEnvironment()
@@ -92,14 +103,10 @@ func newHarness(t *testing.T, s *sides) *harness {
 		DeadlockDetectionTimeout: time.Minute,
 	})
 	env.RegisterWorkflowWithOptions(workflows.ClusterSync, workflow.RegisterOptions{Name: workflows.WorkflowType})
-	for name, run := range map[string]any{
-		workflows.ExportActivity: s.export, workflows.FetchActivity: s.fetch,
-		workflows.CommitActivity: s.commit, workflows.ApplyActivity: s.apply,
-		workflows.LockActivity: s.lock,
-	} {
+	for name, run := range activities {
 		env.RegisterActivityWithOptions(run, activity.RegisterOptions{Name: name})
 	}
-	return &harness{env, t, s}
+	return &harness{TestWorkflowEnvironment: env, t: t}
 }
 
 func config(strategy workflows.Strategy) workflows.Config {
