@@ -40,6 +40,11 @@ soak: build ## what goes on for long: ten minutes of a busy cluster, a minute of
 	@bin/local assets --cache-dir $(CACHE) >/dev/null
 	ACS_SOAK=1 go test -count 1 -v -timeout 30m -run 'Silence|BreaksEverySecond' ./internal/e2e ./internal/kube
 
+.PHONY: chaos
+chaos: build ## half an hour in which everything is killed at random; DURATION=5m for another time
+	@bin/local assets --cache-dir $(CACHE) >/dev/null
+	ACS_CHAOS=$(or $(DURATION),30m) go test -count 1 -v -timeout 24h -run Chaos ./internal/chaos
+
 .PHONY: race
 race: build ## the tests of the product with the race detector (needs a C compiler)
 	@bin/local assets --cache-dir $(CACHE) >/dev/null
