@@ -3,6 +3,7 @@ package chaos
 import (
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -29,7 +30,9 @@ func TestWhatChangesWhileTemporalIsDownArrivesOnceItIsBack(t *testing.T) {
 	}
 	require.LessOrEqual(t, p.commits(), before+1, "but for what was under way, nothing goes on without Temporal")
 	require.NoError(t, server.Again(t.Context()))
+	back := time.Now()
 	p.arrives(value)
+	t.Logf("all had arrived %s after Temporal was back", time.Since(back).Round(time.Second))
 
 	require.LessOrEqual(t, p.commits(), before+2, "one for what was under way, and one for all that came then")
 	requireNoCommitDoubled(t, p.repo, p.push, git(t, p.repo, "rev-list", "--max-parents=0", "main"))
@@ -58,7 +61,7 @@ func requireEachActivityOnce(t *testing.T, events []*history.HistoryEvent) {
 
 func TestATemporalDatabaseFromBeforeUndoesAndDeletesNothing(t *testing.T) {
 	startWorker(t, "restored-push", primary)
-	startWorker(t, "restored-pull", standby)
+	pulling := startWorker(t, "restored-pull", standby)
 	p := newPair(t, "restored")
 	// The same objects are exchanged with another repository.
 	const both = "restored-both"
@@ -80,6 +83,10 @@ func TestATemporalDatabaseFromBeforeUndoesAndDeletesNothing(t *testing.T) {
 	p.changeArrives()
 	p.remove("early")
 	p.changeArrives()
+	pulling.kill()
+	p.remove("gone-meanwhile")
+	eventually(t, func() bool { return !strings.Contains(git(t, p.repo, "ls-tree", "-r", "--name-only", "main"), "gone-meanwhile") },
+		func() string { return "the deletion does not arrive in Git" })
 
 	eventually(t, func() bool {
 		return git(t, both, "rev-parse", "main^{tree}:namespaces") == git(t, p.repo, "rev-parse", "main^{tree}:namespaces")
@@ -94,12 +101,14 @@ func TestATemporalDatabaseFromBeforeUndoesAndDeletesNothing(t *testing.T) {
 	require.NoError(t, os.RemoveAll(database))
 	require.NoError(t, os.CopyFS(database, os.DirFS(backup)))
 	require.NoError(t, server.Again(t.Context()))
+	require.NoError(t, pulling.start())
 	p.agree()
 	s := reaches(t, both, func(s workflows.Status) bool { return at(exchangedHead)(s) })
 	require.Empty(t, s.Conflicts)
 	require.Equal(t, head, p.head(), "what is in Git already is not committed again")
 	require.Equal(t, exchangedHead, exchanged())
 	require.Equal(t, lives, p.lives(), "nothing in the standby was deleted or written")
+	require.Contains(t, lives, "gone-meanwhile", "an object that the restored state has never heard of stays")
 
 	// It goes on from there, with deletions, too.
 	p.remove("later")
