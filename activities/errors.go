@@ -60,7 +60,7 @@ func explain(ctx context.Context, err error) error {
 			return temporal.NewApplicationErrorWithOptions(err.Error(), kind.reason, options)
 		}
 	}
-	return temporal.NewApplicationError(err.Error(), "ActivityFailed")
+	return temporal.NewApplicationError(err.Error(), workflows.ActivityFailed)
 }
 
 // lasting is an error that only a person can mend.

@@ -66,7 +66,7 @@ func TestEnrollChecksThenStoresTheTokenAndStarts(t *testing.T) {
 	described, err := w.temporal.DescribeWorkflowExecution(t.Context(), workflows.WorkflowID(w.cluster), "")
 	require.NoError(t, err)
 	shown := described.GetExecutionConfig().GetUserMetadata()
-	require.Contains(t, string(shown.GetSummary().GetData()), "cluster "+w.cluster+" and "+w.url()+", branch main")
+	require.Contains(t, string(shown.GetSummary().GetData()), "cluster `"+w.cluster+"` and branch `main` of `"+w.url()+"`")
 	require.Contains(t, string(shown.GetDetails().GetData()), "starter status "+w.cluster)
 }
 

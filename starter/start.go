@@ -56,21 +56,23 @@ func (e *enrolling) start(ctx context.Context) error {
 // maxSummary is what Temporal takes as a summary, in bytes.
 const maxSummary = 200
 
+// summary and details are Markdown. What users gave stands in code spans, where nothing of it is rendered.
 func summary(c workflows.Config) string {
-	text := fmt.Sprintf("cluster %s and %s, branch %s", c.Cluster, c.Repository, c.Branch)
+	text := fmt.Sprintf("cluster %s and branch %s of %s", span(c.Cluster), span(c.Branch), span(c.Repository))
 	if len(text) > maxSummary {
-		text = strings.ToValidUTF8(text[:maxSummary-len("…")], "") + "…"
+		text = strings.ToValidUTF8(text[:maxSummary-len("…`")], "") + "…`"
 	}
 	return text
 }
 
-// details is Markdown. What users gave stands in code spans, where nothing of it is rendered.
 func details(c workflows.Config) string {
-	code := func(text string) string { return "`" + strings.ReplaceAll(oneLine(text), "`", "'") + "`" }
-	return fmt.Sprintf("Keeps Kubernetes cluster %s and %s in step: branch %s, path %s.\n\n"+
-		"On the command line: `starter status %[5]s`, `starter pause %[5]s`, `starter unenroll %[5]s`.",
-		code(c.Cluster), code(c.Repository), code(c.Branch), code(c.Path), c.Cluster)
+	return fmt.Sprintf("Keeps Kubernetes cluster %s and %s in step: branch %s, path %s. How that is going stands under Current Details.\n\n"+
+		"On the command line: `starter status %[5]s`, `starter pause %[5]s`, `starter unenroll %[5]s`.\n\n"+
+		"From here: More Actions, Send an Update, for example `%[6]s` with `{\"strategy\":\"none\"}`.",
+		span(c.Cluster), span(c.Repository), span(c.Branch), span(c.Path), c.Cluster, workflows.SetStrategyMessage)
 }
+
+func span(text string) string { return "`" + strings.ReplaceAll(oneLine(text), "`", "'") + "`" }
 
 // update changes a running enrolment where the command line asks for something else than there is.
 func (e *enrolling) update(ctx context.Context) (changed []string, err error) {

@@ -547,31 +547,40 @@ func TestContinueAsNewCarriesStateAndMessages(t *testing.T) {
 	require.Equal(t, "r1", again.status().Revision)
 }
 
-func TestDetailsAreBoundedAndEscaped(t *testing.T) {
-	hostile := strings.Repeat("<img src=x onerror=alert(1)> [a](javascript:b) | `c`\n# d ", 20)
-	s := &sides{cluster: "a", branch: "r1"}
-	s.onApply = func(context.Context) (workflows.ApplyResult, error) {
-		result := workflows.ApplyResult{Tree: "a", FailedCount: 100, RetryAfter: time.Hour}
-		for range 100 {
-			result.Failed = append(result.Failed, workflows.Failure{Object: hostile, File: hostile, Message: hostile})
-		}
-		return result, nil
-	}
-	h := newHarness(t, s)
+func TestTheWebUISeesThePageAndADescriptionOfEveryMessage(t *testing.T) {
+	h := newHarness(t, &sides{cluster: "a", branch: "r1"})
 	h.run(workflows.State{Config: config(workflows.Pull)}, 5*time.Second)
-	page := currentDetails(t, h)
-	require.LessOrEqual(t, len(page), 4096)
-	require.Contains(t, page, "primary: Degraded")
-	require.NotContains(t, page, "<img")
-	require.NotContains(t, page, "\n# d")
-	require.NotContains(t, page, "[a](")
+	metadata := webUIMetadata(t, h)
+	require.True(t, strings.HasPrefix(metadata.GetCurrentDetails(), "## InSync: Settled\n\n`primary`: cluster and Git agree\n"), metadata.GetCurrentDetails())
+
+	messages := []string{
+		workflows.ApproveMessage, workflows.PauseMessage, workflows.ResumeMessage,
+		workflows.SetIgnoredNamespacesMessage, workflows.SetStrategyMessage, workflows.SyncNowMessage,
+	}
+	described := func(list []*sdkpb.WorkflowInteractionDefinition) []string {
+		var names []string
+		for _, one := range list {
+			if !strings.HasPrefix(one.GetName(), "__") { // those of the SDK
+				require.NotEmpty(t, one.GetDescription(), one.GetName())
+				names = append(names, one.GetName())
+			}
+		}
+		return names
+	}
+	definition := metadata.GetDefinition()
+	require.ElementsMatch(t, messages, described(definition.GetUpdateDefinitions()))
+	require.ElementsMatch(t, messages, described(definition.GetSignalDefinitions()))
+	require.ElementsMatch(t, []string{workflows.StatusQuery, workflows.HistoryQuery, workflows.AgreementQuery}, described(definition.GetQueryDefinitions()))
 }
 
 // currentDetails reads the page as the Web UI does.
-func currentDetails(t *testing.T, h *harness) string {
+func currentDetails(t *testing.T, h *harness) string { return webUIMetadata(t, h).GetCurrentDetails() }
+
+func webUIMetadata(t *testing.T, h *harness) *sdkpb.WorkflowMetadata {
+	t.Helper()
 	answer, err := h.QueryWorkflow("__temporal_workflow_metadata")
 	require.NoError(t, err)
-	var metadata sdkpb.WorkflowMetadata
-	require.NoError(t, answer.Get(&metadata))
-	return metadata.GetCurrentDetails()
+	metadata := new(sdkpb.WorkflowMetadata)
+	require.NoError(t, answer.Get(metadata))
+	return metadata
 }

@@ -56,6 +56,16 @@ const (
 	ResourcesUnreadable = "ResourcesUnreadable"
 	AdoptionRequired    = "AdoptionRequired"
 	ConflictsHeld       = "ConflictsHeld"
+	// WorkerTimeout: the worker stopped answering in the middle of an activity.
+	WorkerTimeout = "WorkerTimeout"
+	// ActivityFailed: an error without a type of its own.
+	ActivityFailed = "ActivityFailed"
+	StrategyNone   = "StrategyNone"
+	PausedByUser   = "PausedByUser"
+	FirstSync      = "FirstSync"
+	RulesChanged   = "RulesChanged"
+	ChangesSeen    = "ChangesSeen"
+	SidesAgree     = "Settled"
 )
 
 // Settled is a point at which both sides agreed: the commit, and the tree of the cluster as it was then.

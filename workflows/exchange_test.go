@@ -133,7 +133,7 @@ func TestConflictsThatWaitAreTold(t *testing.T) {
 		require.Equal(t, workflows.Blocked, status.State)
 		require.Equal(t, workflows.ConflictsHeld, status.Reason)
 		require.Equal(t, []workflows.Conflict{waiting, decided}, status.Conflicts)
-		require.Contains(t, currentDetails(t, h), "configmaps a/waits a.yaml:1: both stay; fields: /data/key")
+		require.Contains(t, currentDetails(t, h), "`configmaps a/waits` in `a.yaml:1`: both stay; fields: `/data/key`")
 		s.cluster = "edited again"
 		s.result = workflows.CommitResult{Revision: "r3"}
 	})

@@ -321,9 +321,9 @@ func problemOf(err error) Problem {
 	}
 	var timeout *temporal.TimeoutError
 	if errors.As(err, &timeout) {
-		return Problem{Reason: "WorkerTimeout", Message: "the worker stopped answering in the middle of an activity; it is tried again"}
+		return Problem{Reason: WorkerTimeout, Message: "the worker stopped answering in the middle of an activity; it is tried again"}
 	}
-	return Problem{Reason: "ActivityFailed", Message: err.Error()}
+	return Problem{Reason: ActivityFailed, Message: err.Error()}
 }
 
 // maxBackoff is how long a failing sync waits at most between two ticks, unless its interval is longer.
@@ -344,9 +344,9 @@ func (s *State) pauseAfter(took time.Duration) time.Duration {
 func (s *State) health() (SyncState, string, string) {
 	switch {
 	case s.Config.Strategy == None:
-		return Stopped, "StrategyNone", "nothing runs: choose a direction with set-strategy"
+		return Stopped, StrategyNone, "nothing runs: choose a direction with set-strategy"
 	case s.Paused:
-		return Paused, "PausedByUser", "nothing runs until resume"
+		return Paused, PausedByUser, "nothing runs until resume"
 	case s.Problem != nil && slices.Contains(needPerson, s.Problem.Reason):
 		return Blocked, s.Problem.Reason, s.Problem.Message
 	case s.Problem != nil:
@@ -362,13 +362,13 @@ func (s *State) health() (SyncState, string, string) {
 	case s.UnreadCount > 0:
 		return Degraded, ResourcesUnreadable, fmt.Sprintf("%d resources of the cluster can't be read; they are left as they are in Git", s.UnreadCount)
 	case s.Settled.Revision == "":
-		return Syncing, "FirstSync", "the first sync is under way"
+		return Syncing, FirstSync, "the first sync is under way"
 	case s.Settled.Scope != s.Config.Scope():
-		return Syncing, "RulesChanged", "the first sync with the new strategy or namespaces is under way"
+		return Syncing, RulesChanged, "the first sync with the new strategy or namespaces is under way"
 	case s.BehindSince != nil:
-		return Syncing, "ChangesSeen", "changes are being transferred"
+		return Syncing, ChangesSeen, "changes are being transferred"
 	}
-	return InSync, "Settled", s.exclusions()
+	return InSync, SidesAgree, s.exclusions()
 }
 
 // exclusions says in words which objects are left out of the sync though a user may expect them in it.
