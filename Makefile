@@ -32,8 +32,14 @@ demo: build ## the main job on a local stack; ONCE=1 checks each step and ends
 .PHONY: test
 test: build ## all tests, on real API servers, Git and Temporal
 	@bin/local assets --cache-dir $(CACHE) >/dev/null
+	@{ command -v chromium || command -v chromium-browser || command -v google-chrome; } >/dev/null || echo "no Chromium here: the test of the Web UI will be skipped"
 	go test -timeout 40m ./...
 	cd deployments/local && go test -timeout 40m ./...
+
+.PHONY: screenshots
+screenshots: build ## pictures of the Web UI for the README, from its test (needs Chromium)
+	@bin/local assets --cache-dir $(CACHE) >/dev/null
+	go test -count 1 -run TheWebUI ./internal/e2e -screenshots $(CURDIR)/docs/images
 
 .PHONY: soak
 soak: build ## what goes on for long: ten minutes of a busy cluster, a minute of broken watches
