@@ -67,9 +67,8 @@ func summary(c workflows.Config) string {
 
 func details(c workflows.Config) string {
 	return fmt.Sprintf("Keeps Kubernetes cluster %s and %s in step: branch %s, path %s. How that is going stands under Current Details.\n\n"+
-		"On the command line: `starter status %[5]s`, `starter pause %[5]s`, `starter unenroll %[5]s`.\n\n"+
-		"From here: More Actions, Send an Update, for example `%[6]s` with `{\"strategy\":\"none\"}`.",
-		span(c.Cluster), span(c.Repository), span(c.Branch), span(c.Path), c.Cluster, workflows.SetStrategyMessage)
+		"On the command line: `starter status %[5]s`, `starter pause %[5]s`, `starter unenroll %[5]s`.",
+		span(c.Cluster), span(c.Repository), span(c.Branch), span(c.Path), c.Cluster)
 }
 
 func span(text string) string { return "`" + strings.ReplaceAll(oneLine(text), "`", "'") + "`" }

@@ -214,7 +214,7 @@ func activityOptions(summary string) workflow.ActivityOptions {
 		StartToCloseTimeout: time.Hour,
 		HeartbeatTimeout:    15 * time.Second,
 		WaitForCancellation: true,
-		Summary:             summary,
+		Summary:             oneLine(summary, maxSummary),
 		RetryPolicy: &temporal.RetryPolicy{
 			InitialInterval:    time.Second,
 			BackoffCoefficient: 2,
@@ -223,6 +223,9 @@ func activityOptions(summary string) workflow.ActivityOptions {
 		},
 	}
 }
+
+// maxSummary keeps to the 400 bytes that Temporal takes for a summary, whatever a branch is called.
+const maxSummary = 99
 
 // wait lasts until the next tick is due or a message asks for it. Without a strategy, or paused, there
 // is no next tick and no timer, but for one to take a lock away that can't be taken away at once.
@@ -241,7 +244,7 @@ func (s *clusterSync) wait(ctx workflow.Context) error {
 	}
 	_, err := workflow.AwaitWithOptions(ctx, workflow.AwaitOptions{
 		Timeout:      pause,
-		TimerOptions: workflow.TimerOptions{Summary: summary},
+		TimerOptions: workflow.TimerOptions{Summary: oneLine(summary, maxSummary)},
 	}, func() bool { return s.wake || running && !s.state.running() })
 	return err
 }

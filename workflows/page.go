@@ -35,6 +35,7 @@ func details(s Status) string {
 	p.list("Conflicts", len(s.Conflicts), lines(s.Conflicts, conflictLine))
 	p.list("Left in the cluster though not in Git", s.KeptCount, lines(s.Kept, failureLine))
 	p.syncs(s)
+	p.handles(s)
 	return p.text.String()
 }
 
@@ -221,6 +222,13 @@ func (p *page) syncs(s Status) {
 	for !p.add(table(s.Repository), 0) && !p.add(table(""), 0) && len(rows) > 1 {
 		rows = rows[:len(rows)-1]
 	}
+}
+
+// handles are what one can do from here. The static details that an enrolment starts with are gone when the workflow has
+// continued as new, which it does several times a day.
+func (p *page) handles(s Status) {
+	p.add(fmt.Sprintf("\nFrom here: More Actions, Send an Update, for example %s with %s. On the command line: %s.\n",
+		code(SetStrategyMessage, maxName), code(`{"strategy":"none"}`, maxName), code("starter status "+s.Cluster, maxItem)), 0)
 }
 
 // receiver is the side that a sync changed.

@@ -105,6 +105,8 @@ func TestPageSaysStateFirstThenWhatToDo(t *testing.T) {
 		require.Contains(t, page, line)
 	}
 
+	require.True(t, strings.HasSuffix(page, "with `{\"strategy\":\"none\"}`. On the command line: `starter status standby`.\n"), page)
+
 	syncs := nodes[*ast.TableRow](tables[1])
 	require.Len(t, syncs, 1+maxRecent)
 	require.Equal(t, "Nov\u00a023\u00a003:13:15\u2003cluster\u20030123456789ab\u20031 added, 2 updated", visible(syncs[2]))
@@ -163,6 +165,11 @@ func TestTextFromOutsideStaysText(t *testing.T) {
 			require.Equal(t, "text: "+oneLine(text, 1000)+" end", visible(doc.GetChildren()[0]), text)
 		}
 	}
+}
+
+func TestSummariesKeepToWhatTemporalTakes(t *testing.T) {
+	require.Equal(t, "read the tip of main", oneLine("read the tip of main", maxSummary))
+	require.LessOrEqual(t, len(oneLine(strings.Repeat("🎉", 300), maxSummary)), 400)
 }
 
 // requireInert fails where outside text became anything else than text and code.

@@ -21,8 +21,8 @@ type browser struct {
 
 // browserLimit bounds a test with a browser, and stepLimit what it waits for at a time.
 const (
-	browserLimit = 5 * time.Minute
-	stepLimit    = time.Minute
+	browserLimit = 8 * time.Minute
+	stepLimit    = 90 * time.Second
 )
 
 // newBrowser starts a browser that ends with the test, with nothing of an earlier one.
