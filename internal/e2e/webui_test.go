@@ -241,12 +241,12 @@ func tunnelTo(w http.ResponseWriter, r *http.Request, name, address string) {
 		http.Error(w, err.Error(), http.StatusBadGateway)
 		return
 	}
-	defer there.Close()
+	defer func() { _ = there.Close() }()
 	here, read, err := http.NewResponseController(w).Hijack()
 	if err != nil {
 		return
 	}
-	defer here.Close()
+	defer func() { _ = here.Close() }()
 	if _, err := io.WriteString(here, "HTTP/1.1 200 OK\r\n\r\n"); err != nil {
 		return
 	}
