@@ -15,6 +15,7 @@ import (
 	"go.temporal.io/sdk/worker"
 
 	"github.com/active-cluster-sync/active-cluster-sync/internal/kube"
+	"github.com/active-cluster-sync/active-cluster-sync/internal/metrics"
 	"github.com/active-cluster-sync/active-cluster-sync/internal/repo"
 	"github.com/active-cluster-sync/active-cluster-sync/workflows"
 )
@@ -28,14 +29,9 @@ type Options struct {
 	// DataDir holds caches only; losing it costs one fetch.
 	DataDir string
 	Logger  *slog.Logger
-	// Observe is told of every activity that ended.
-	Observe func(activity string, took time.Duration, err error)
-	// AuditEvery and Defect are those of kube.IndexOptions.
+	Metrics metrics.Cluster
+	// AuditEvery is that of kube.IndexOptions.
 	AuditEvery time.Duration
-	Defect     func(resource string)
-	// Conflict is told of each object that both sides changed, and of the side that won: "git", "cluster", or ""
-	// while both wait for somebody.
-	Conflict func(winner string)
 }
 
 // Activities are those of one cluster. Close must be called.
@@ -62,7 +58,7 @@ type source struct{ url, branch, path string }
 // New prepares the activities of a cluster. It makes no request.
 func New(o Options) *Activities {
 	return &Activities{Options: o, lease: newLease(o.Kube, kube.IndexOptions{
-		Logger: o.Logger, AuditEvery: o.AuditEvery, Defect: o.Defect,
+		Logger: o.Logger, AuditEvery: o.AuditEvery, Defect: o.Metrics.Defect,
 	})}
 }
 
@@ -108,6 +104,7 @@ func (a *Activities) open(c workflows.Config) (*repo.Repository, error) {
 		URL: c.Repository, Branch: c.Branch, Path: c.Path,
 		Dir:         filepath.Join(a.DataDir, a.Cluster+".git"),
 		Credentials: a.Credentials.Git,
+		Observe:     a.Metrics.GitRequest,
 	})
 	if err != nil {
 		return nil, err
@@ -160,10 +157,13 @@ func run[R any](ctx context.Context, a *Activities, name string, work func(conte
 	result, facts, err := work(ctx, p)
 	stop()
 	beats.Wait()
-	a.Observe(name, time.Since(began), err)
-	log := a.Logger.With("cluster", a.Cluster, "activity", name, "duration", time.Since(began).Round(time.Millisecond).String())
+	took := time.Since(began)
 	if err != nil {
 		err = explain(ctx, err)
+	}
+	a.Metrics.Ended(name, took, err)
+	log := a.Logger.With("cluster", a.Cluster, "activity", name, "duration", took.Round(time.Millisecond).String())
+	if err != nil {
 		log.ErrorContext(ctx, name+" failed", append(facts, "error", err.Error(), "attempt", activity.GetInfo(ctx).Attempt)...)
 		return result, err
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/active-cluster-sync/active-cluster-sync/internal/exchange"
 	"github.com/active-cluster-sync/active-cluster-sync/internal/kube"
 	"github.com/active-cluster-sync/active-cluster-sync/internal/manifest"
+	"github.com/active-cluster-sync/active-cluster-sync/internal/metrics"
 	"github.com/active-cluster-sync/active-cluster-sync/internal/plan"
 	"github.com/active-cluster-sync/active-cluster-sync/internal/repo"
 	"github.com/active-cluster-sync/active-cluster-sync/internal/secrets"
@@ -78,6 +79,7 @@ type application struct {
 	// meantime is not in it and is seen as a difference at the next tick.
 	settled *tree.Editor
 	changes workflows.Changes
+	told    *changeLog
 	pruning pruning
 	// exchange is the look at three sides under push-pull; nil under pull.
 	exchange *exchange.Exchange
@@ -98,6 +100,7 @@ func (a *Activities) apply(ctx context.Context, in workflows.ApplyInput, p *prog
 	}
 	v.index.Release(v.snapshot.Tree)
 	r := &application{Activities: a, in: in, progress: p, view: v, revision: revision, settled: tree.NewEditor(v.live)}
+	r.told = &changeLog{Activities: a, direction: metrics.ToCluster, message: "object changed"}
 	paths, err := r.choose(ctx, repository)
 	if err != nil {
 		return workflows.ApplyResult{}, err
@@ -315,20 +318,22 @@ func (r *application) took(planned plannedWrite, written kube.Written) {
 	}
 }
 
-// note counts and logs a change in the cluster.
+// note counts and tells of a change in the cluster.
 func (r *application) note(path string, action kube.Action) {
 	switch action {
 	case kube.Created:
 		r.changes.Added++
+		r.told.changed(path, metrics.Added, string(action))
 	case kube.Updated, kube.Recreated:
 		r.changes.Updated++
+		r.told.changed(path, metrics.Updated, string(action))
 	case kube.Deleted:
 		r.changes.Deleted++
+		r.told.changed(path, metrics.Deleted, string(action))
 	}
 	if len(r.changes.Objects) < workflows.MaxListed {
 		r.changes.Objects = append(r.changes.Objects, manifest.ObjectName(path))
 	}
-	r.Logger.Info("object changed", "cluster", r.Cluster, "object", manifest.ObjectName(path), "action", string(action))
 }
 
 // Bounds of the time between two tries of one object.

@@ -12,7 +12,6 @@ import (
 
 	"github.com/active-cluster-sync/active-cluster-sync/internal/manifest"
 	"github.com/active-cluster-sync/active-cluster-sync/internal/repo"
-	"github.com/active-cluster-sync/active-cluster-sync/internal/secrets"
 	"github.com/active-cluster-sync/active-cluster-sync/internal/terms"
 	"github.com/active-cluster-sync/active-cluster-sync/internal/tree"
 	"github.com/active-cluster-sync/active-cluster-sync/workflows"
@@ -85,6 +84,7 @@ func (a *Activities) pushAll(ctx context.Context, v *view, repository *repo.Repo
 	if err != nil {
 		return workflows.CommitResult{}, err
 	}
+	a.stored(pushed.Changes)
 	v.index.Release(v.snapshot.Tree)
 	a.sealed = s.remember(pushed.Revision)
 	failures := s.failures()
@@ -116,28 +116,6 @@ func refused(err error) error {
 		return lasting(refusal.Reason, refusal.Message)
 	}
 	return err
-}
-
-// summarise counts what changed, files that aren't objects left out.
-func summarise(changes []tree.Change) workflows.Changes {
-	var c workflows.Changes
-	for _, change := range changes {
-		if change.Path == manifest.MarkerFile || change.Path == secrets.ConfigFile {
-			continue
-		}
-		switch {
-		case change.From.IsZero():
-			c.Added++
-		case change.To.IsZero():
-			c.Deleted++
-		default:
-			c.Updated++
-		}
-		if len(c.Objects) < workflows.MaxListed {
-			c.Objects = append(c.Objects, manifest.ObjectName(change.Path))
-		}
-	}
-	return c
 }
 
 // commitMessage follows the repository contract: counts in the subject, objects in the body, trailers. Overruled are

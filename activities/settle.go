@@ -59,7 +59,7 @@ func (s *sharing) reportConflicts(result *workflows.CommitResult, pushed repo.Pu
 		if c.Repeated {
 			continue
 		}
-		s.Conflict(string(c.Winner))
+		s.Metrics.Conflict(string(c.Winner))
 		s.Logger.Warn("conflict", "cluster", s.Cluster, "object", c.Object, "file", c.File, "winner", string(c.Winner),
 			"fields", c.Fields, "git", c.Git, "fieldManager", c.Cluster, "revision", c.Revision, "message", c.Message)
 	}

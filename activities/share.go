@@ -113,6 +113,7 @@ func (s *sharing) commitOnce(ctx context.Context) (workflows.CommitResult, error
 			return workflows.CommitResult{}, err
 		}
 	}
+	s.stored(changes)
 	s.attribute(ctx)
 	s.Tip = pushed.Revision
 	if err := s.FollowTip(); err != nil {

@@ -73,11 +73,12 @@ func newApp(t *terminal) *cli.App {
 			enrollCommand(t), listCommand(t), statusCommand(t), diffCommand(t), historyCommand(t), doctorCommand(t),
 			setStrategyCommand(t), setIgnoredNamespacesCommand(t),
 			syncCommand(t), pauseCommand(t), resumeCommand(t), approveCommand(t),
-			unenrollCommand(t), completionCommand(t),
+			unenrollCommand(t), completionCommand(t), codecServerCommand(t),
 		},
 	}
 	for _, command := range app.Commands {
 		command.OnUsageError = explainUsage
+		withCodecKey(command)
 		// Otherwise a cluster could not be called "help".
 		command.HideHelpCommand = true
 		if command.BashComplete == nil {

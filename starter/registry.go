@@ -19,12 +19,14 @@ import (
 	"go.temporal.io/sdk/temporal"
 	"google.golang.org/grpc/codes"
 
+	"github.com/active-cluster-sync/active-cluster-sync/internal/codec"
 	"github.com/active-cluster-sync/active-cluster-sync/workflows"
 )
 
 // registry is the Temporal namespace that holds the enrolments.
 type registry struct {
 	client    client.Client
+	payloads  converter.DataConverter
 	address   string
 	namespace string
 }
@@ -40,6 +42,10 @@ func openRegistry(ctx context.Context) (*registry, error) {
 	if err != nil {
 		return nil, fmt.Errorf("the settings of the Temporal connection can't be used: %w; check the TEMPORAL_… variables and the configuration file", err)
 	}
+	keyFile, _ := ctx.Value(codecKey{}).(string)
+	if err := codec.Configure(&options, keyFile); err != nil {
+		return nil, err
+	}
 	options.Logger = log.NewStructuredLogger(slog.New(slog.DiscardHandler))
 	if options.HostPort == "" {
 		options.HostPort = client.DefaultHostPort
@@ -48,7 +54,7 @@ func openRegistry(ctx context.Context) (*registry, error) {
 		options.Namespace = client.DefaultNamespace
 	}
 	options.ConnectionOptions.GetSystemInfoTimeout = dialTimeout
-	r := &registry{address: options.HostPort, namespace: options.Namespace}
+	r := &registry{payloads: options.DataConverter, address: options.HostPort, namespace: options.Namespace}
 	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
 	defer cancel()
 	if r.client, err = client.DialContext(ctx, options); err != nil {
@@ -142,6 +148,7 @@ func (r *registry) find(ctx context.Context, cluster string) (enrolment, error) 
 	for _, activity := range response.GetPendingActivities() {
 		words := activity.GetActivityType().GetName()
 		if failure := activity.GetLastFailure(); failure != nil {
+			converter.DecodeCommonFailureAttributes(r.payloads, failure)
 			words += fmt.Sprintf(", attempt %d after: %s", activity.GetAttempt(), failure.GetMessage())
 			e.retrying = words
 		}
@@ -224,7 +231,7 @@ func (r *registry) config(ctx context.Context, e enrolment) (workflows.Config, e
 	}
 	var state workflows.State
 	input := first.GetWorkflowExecutionStartedEventAttributes().GetInput()
-	if err := converter.GetDefaultDataConverter().FromPayloads(input, &state); err != nil {
+	if err := r.payloads.FromPayloads(input, &state); err != nil {
 		return workflows.Config{}, fmt.Errorf("the enrolment of cluster %s can't be read: %w", e.cluster, err)
 	}
 	return state.Config, nil

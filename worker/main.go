@@ -60,11 +60,13 @@ func command() *cli.App {
 			&cli.StringFlag{Name: "data-dir", Usage: "`DIR` for caches; losing it costs one fetch", Value: defaultDataDir()},
 			&cli.StringFlag{Name: "credentials-dir", Usage: "`DIR` to read username, password and ca.crt from, or DIR/NAME (default: Secret git-credentials of the cluster)"},
 			&cli.StringFlag{Name: "metrics-addr", Usage: "`ADDR` to serve /metrics and /healthz on, e.g. :9090 (default: not served)"},
+			&cli.StringFlag{Name: "codec-key-file", Usage: "`FILE` with keys to encrypt with what Temporal stores, a line ID:BASE64 for each, the one to use first (default: nothing is encrypted)", EnvVars: []string{"ACS_CODEC_KEY_FILE"}},
 			&cli.DurationFlag{Name: "audit-interval", Usage: "`DURATION` in which what the watches told is compared once with lists of metadata, one resource at a time; 0 for never", Value: time.Hour},
 			&cli.DurationFlag{Name: "stop-timeout", Usage: "`DURATION` that running work gets to end when the worker is told to stop; what hasn't ended then is left to the next worker", Value: 20 * time.Second},
 			&cli.StringFlag{Name: "deployment-name", Usage: "`NAME` of the Temporal worker deployment that this worker is a version of (default: no worker versioning)", EnvVars: []string{"TEMPORAL_DEPLOYMENT_NAME"}},
 			&cli.StringFlag{Name: "build-id", Usage: "`ID` of that version (default: the version of this program)", EnvVars: []string{"TEMPORAL_WORKER_BUILD_ID"}},
 			&cli.StringFlag{Name: "log-format", Usage: "json or text", Value: "json"},
+			&cli.StringFlag{Name: "log-level", Usage: "debug, info, warn or error", Value: "info"},
 		},
 		OnUsageError: func(_ *cli.Context, err error, _ bool) error { return usageError{err} },
 		Action: func(c *cli.Context) error {
@@ -85,6 +87,7 @@ type settings struct {
 	dataDir        string
 	credentialsDir string
 	metricsAddr    string
+	codecKeyFile   string
 	auditEvery     time.Duration // negative: never
 	stopTimeout    time.Duration
 	deployment     worker.DeploymentOptions
@@ -98,6 +101,7 @@ func parse(c *cli.Context) (settings, error) {
 	s := settings{
 		kubeconfig: c.String("kubeconfig"), dataDir: c.String("data-dir"),
 		credentialsDir: c.String("credentials-dir"), metricsAddr: c.String("metrics-addr"),
+		codecKeyFile: c.String("codec-key-file"),
 	}
 	if s.auditEvery = c.Duration("audit-interval"); s.auditEvery <= 0 {
 		s.auditEvery = -1
@@ -127,11 +131,17 @@ func parse(c *cli.Context) (settings, error) {
 	if len(s.clusters) == 0 {
 		return s, errors.New("no cluster to serve: give --cluster NAME for each enrolled cluster")
 	}
+	var options slog.HandlerOptions
+	var level slog.Level
+	if err := level.UnmarshalText([]byte(c.String("log-level"))); err != nil {
+		return s, fmt.Errorf("unknown log level %q: use debug, info, warn or error", c.String("log-level"))
+	}
+	options.Level = level
 	switch format := c.String("log-format"); format {
 	case "json":
-		s.logger = slog.New(slog.NewJSONHandler(os.Stderr, nil))
+		s.logger = slog.New(slog.NewJSONHandler(os.Stderr, &options))
 	case "text":
-		s.logger = slog.New(slog.NewTextHandler(os.Stderr, nil))
+		s.logger = slog.New(slog.NewTextHandler(os.Stderr, &options))
 	default:
 		return s, fmt.Errorf("unknown log format %q: use json or text", format)
 	}

@@ -16,6 +16,7 @@ func TestWrongUsageSaysWhatToDo(t *testing.T) {
 		"no cluster to serve":        {},
 		"is not a DNS label":         {"--cluster", "team/primary"},
 		"is given twice":             {"--cluster", "a=x", "--cluster", "a=y"},
+		"unknown log level":          {"--cluster", "a", "--log-level", "loud"},
 		"unknown log format":         {"--cluster", "a", "--log-format", "xml"},
 		"less than nothing":          {"--cluster", "a", "--stop-timeout", "-1s"},
 		"name that with --deploymen": {"--cluster", "a", "--build-id", "7"},
@@ -38,12 +39,13 @@ func TestAMissingKubeconfigIsToldBeforeAnythingIsWaitedFor(t *testing.T) {
 }
 
 func TestMetricsAreServed(t *testing.T) {
-	m := newMetrics()
-	m.observer("primary")("Export", 20*time.Millisecond, nil)
-	m.observer("primary")("Commit", time.Second, io.EOF)
-	m.defect("primary")("deployments.apps")
-	m.conflict("primary")("git")
-	m.conflict("primary")("")
+	m := newPage()
+	c := m.Cluster("primary")
+	c.Ended("Export", 20*time.Millisecond, nil)
+	c.Ended("Commit", time.Second, io.EOF)
+	c.Defect("deployments.apps")
+	c.Conflict("git")
+	c.Conflict("")
 	address, stop, err := m.serve("127.0.0.1:0", nil)
 	require.NoError(t, err)
 	defer stop()

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -11,74 +10,50 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"go.temporal.io/sdk/client"
+
+	"github.com/active-cluster-sync/active-cluster-sync/internal/metrics"
+	"github.com/active-cluster-sync/active-cluster-sync/workflows"
 )
 
-// metrics are what a worker tells Prometheus.
-type metrics struct {
-	registry   *prometheus.Registry
-	activities *prometheus.HistogramVec
-	defects    *prometheus.CounterVec
-	conflicts  *prometheus.CounterVec
+// page is what a worker tells over HTTP: its metrics, and whether it can work.
+type page struct {
+	*metrics.Metrics
+	served bool
 	// ready says why the worker can't work at the moment; nil before everything is started.
 	ready atomic.Pointer[func(context.Context) error]
 }
 
-func newMetrics() *metrics {
-	m := &metrics{
-		registry: prometheus.NewRegistry(),
-		activities: prometheus.NewHistogramVec(prometheus.HistogramOpts{
-			Name:    "cluster_sync_activity_duration_seconds",
-			Help:    "Time that the sync activities took, by cluster, activity (Export, Fetch, Commit, Apply, Lock) and result (ok, error).",
-			Buckets: prometheus.ExponentialBuckets(0.001, 4, 9),
-		}, []string{"cluster", "activity", "result"}),
-		defects: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "cluster_sync_index_defects_total",
-			Help: "Objects that the watch index had wrong when it was compared with a list of the cluster, by cluster and resource. Each was corrected; any is worth a bug report.",
-		}, []string{"cluster", "resource"}),
-		conflicts: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "cluster_sync_conflicts_total",
-			Help: "Objects that push-pull found changed on both sides in ways that can't both be kept, by cluster and the side whose edit won (git, cluster, or none while both wait for somebody).",
-		}, []string{"cluster", "winner"}),
-	}
-	m.registry.MustRegister(m.activities, m.defects, m.conflicts, collectors.NewGoCollector(),
-		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	return m
-}
+func newPage() *page { return &page{Metrics: metrics.New(version)} }
 
-// observer returns what the activities of a cluster report to.
-func (m *metrics) observer(cluster string) func(string, time.Duration, error) {
-	return func(activity string, took time.Duration, err error) {
-		result := "ok"
-		if err != nil {
-			result = "error"
+// askLimit is how long the question for one status waits for its answer.
+const askLimit = 15 * time.Second
+
+// askAll asks each sync once how it is doing: one that stands still tells nothing by itself.
+func (p *page) askAll(ctx context.Context, temporal client.Client, clusters []cluster) {
+	for _, c := range clusters {
+		asking, cancel := context.WithTimeout(ctx, askLimit)
+		answer, err := temporal.QueryWorkflow(asking, workflows.WorkflowID(c.name), "", workflows.StatusQuery)
+		cancel()
+		var status workflows.Status
+		if err == nil && answer.Get(&status) == nil { // else it isn't enrolled yet
+			p.Ask(c.name, status)
 		}
-		m.activities.WithLabelValues(cluster, activity, result).Observe(took.Seconds())
 	}
-}
-
-// defect returns what the index of a cluster reports to.
-func (m *metrics) defect(cluster string) func(resource string) {
-	return func(resource string) { m.defects.WithLabelValues(cluster, resource).Inc() }
-}
-
-// conflict returns what the conflicts of a cluster are told to.
-func (m *metrics) conflict(cluster string) func(winner string) {
-	return func(winner string) { m.conflicts.WithLabelValues(cluster, cmp.Or(winner, "none")).Inc() }
 }
 
 // serve answers /metrics, /healthz and /readyz until stop is called. The address is the one it listens on.
-func (m *metrics) serve(addr string, logger *slog.Logger) (address string, stop func(), err error) {
+func (p *page) serve(addr string, logger *slog.Logger) (address string, stop func(), err error) {
 	listener, err := net.Listen("tcp", addr)
 	if err != nil {
 		return "", nil, fmt.Errorf("metrics can't be served: %w", err)
 	}
+	p.served = true
 	mux := http.NewServeMux()
-	mux.Handle("GET /metrics", promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{}))
+	mux.Handle("GET /metrics", promhttp.HandlerFor(p.Registry, promhttp.HandlerOpts{}))
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
-	mux.HandleFunc("GET /readyz", m.answerReady)
+	mux.HandleFunc("GET /readyz", p.answerReady)
 	server := &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second}
 	done := make(chan struct{})
 	go func() {
@@ -98,9 +73,9 @@ func (m *metrics) serve(addr string, logger *slog.Logger) (address string, stop 
 // readyLimit is how long a probe waits for Temporal, less than Kubernetes waits for a probe.
 const readyLimit = 3 * time.Second
 
-func (m *metrics) answerReady(w http.ResponseWriter, r *http.Request) {
+func (p *page) answerReady(w http.ResponseWriter, r *http.Request) {
 	err := errors.New("starting")
-	if ready := m.ready.Load(); ready != nil {
+	if ready := p.ready.Load(); ready != nil {
 		ctx, cancel := context.WithTimeout(r.Context(), readyLimit)
 		defer cancel()
 		err = (*ready)(ctx)
@@ -113,4 +88,4 @@ func (m *metrics) answerReady(w http.ResponseWriter, r *http.Request) {
 }
 
 // becomeReady makes /readyz ask.
-func (m *metrics) becomeReady(ask func(context.Context) error) { m.ready.Store(&ask) }
+func (p *page) becomeReady(ask func(context.Context) error) { p.ready.Store(&ask) }

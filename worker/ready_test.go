@@ -10,7 +10,7 @@ import (
 )
 
 func TestReadyFollowsWhatItAsks(t *testing.T) {
-	m := newMetrics()
+	m := newPage()
 	address, stop, err := m.serve("127.0.0.1:0", nil)
 	require.NoError(t, err)
 	defer stop()

@@ -18,7 +18,9 @@ import (
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/active-cluster-sync/active-cluster-sync/activities"
+	"github.com/active-cluster-sync/active-cluster-sync/internal/codec"
 	"github.com/active-cluster-sync/active-cluster-sync/internal/kube"
+	"github.com/active-cluster-sync/active-cluster-sync/internal/metrics"
 	"github.com/active-cluster-sync/active-cluster-sync/workflows"
 )
 
@@ -35,9 +37,9 @@ func serve(ctx context.Context, s settings) error {
 	if err := os.MkdirAll(s.dataDir, 0o700); err != nil {
 		return fmt.Errorf("the data directory can't be used: %w", err)
 	}
-	metrics := newMetrics()
+	page := newPage()
 	if s.metricsAddr != "" {
-		address, stop, err := metrics.serve(s.metricsAddr, s.logger)
+		address, stop, err := page.serve(s.metricsAddr, s.logger)
 		if err != nil {
 			return err
 		}
@@ -46,13 +48,13 @@ func serve(ctx context.Context, s settings) error {
 	}
 	connections := map[string]*kube.Cluster{}
 	for _, c := range s.clusters {
-		connection, err := kube.Connect(s.kubeconfig, c.context)
+		connection, err := kube.Connect(s.kubeconfig, c.context, kube.Observed(page.Cluster(c.name).APIRequest))
 		if err != nil {
 			return fmt.Errorf("cluster %s: %w", c.name, err)
 		}
 		connections[c.name] = connection
 	}
-	temporal, err := connect(ctx, s.logger)
+	temporal, err := connect(ctx, s, page)
 	if err != nil {
 		return err
 	}
@@ -63,7 +65,7 @@ func serve(ctx context.Context, s settings) error {
 	for _, c := range s.clusters {
 		w, err := start(ctx, service{
 			name: c.name, temporal: temporal, kube: connections[c.name], settings: s,
-			observe: metrics.observer(c.name), defect: metrics.defect(c.name), conflict: metrics.conflict(c.name), failed: failed,
+			metrics: page.Cluster(c.name), failed: failed,
 		})
 		if err != nil {
 			return fmt.Errorf("cluster %s: %w", c.name, err)
@@ -71,12 +73,15 @@ func serve(ctx context.Context, s settings) error {
 		workers = append(workers, w)
 		s.logger.Info("serving", "cluster", c.name, "taskQueue", workflows.WorkflowID(c.name))
 	}
-	metrics.becomeReady(func(ctx context.Context) error {
+	page.becomeReady(func(ctx context.Context) error {
 		if _, err := temporal.CheckHealth(ctx, &client.CheckHealthRequest{}); err != nil {
 			return fmt.Errorf("the Temporal server does not answer: %w", err)
 		}
 		return nil
 	})
+	if page.served {
+		go page.askAll(ctx, temporal, s.clusters)
+	}
 	select {
 	case <-ctx.Done():
 		s.logger.Info("stopping: running activities get a moment to end", "limit", s.stopTimeout.String())
@@ -88,16 +93,24 @@ func serve(ctx context.Context, s settings) error {
 
 // connect waits for the Temporal server: a worker that starts before it, or while it is down, isn't a
 // failure.
-func connect(ctx context.Context, logger *slog.Logger) (client.Client, error) {
+func connect(ctx context.Context, s settings, page *page) (client.Client, error) {
 	options, err := envconfig.LoadDefaultClientOptions()
 	if err != nil {
 		return nil, fmt.Errorf("the Temporal settings can't be read: %w", err)
 	}
-	options.Logger = temporallog.NewStructuredLogger(logger)
+	if err := codec.Configure(&options, s.codecKeyFile); err != nil {
+		return nil, err
+	}
+	options.Logger = temporallog.NewStructuredLogger(s.logger)
+	if page.served {
+		if options.MetricsHandler, err = page.Handler(); err != nil {
+			return nil, err
+		}
+	}
 	// Messages are a few hundred bytes, and compressing them would be a good part of an idle tick's work.
 	options.ConnectionOptions.GrpcCompression = &client.GrpcCompressionNone{}
 	var temporal client.Client
-	err = patiently(ctx, logger, func() (again bool, err error) {
+	err = patiently(ctx, s.logger, func() (again bool, err error) {
 		attempt, cancel := context.WithTimeout(ctx, 10*time.Second)
 		defer cancel()
 		temporal, err = client.DialContext(attempt, options)
@@ -149,9 +162,7 @@ type service struct {
 	name     string
 	temporal client.Client
 	kube     *kube.Cluster
-	observe  func(activity string, took time.Duration, err error)
-	defect   func(resource string)
-	conflict func(winner string)
+	metrics  metrics.Cluster
 	failed   chan<- error // gets an error that the worker can't go on after
 }
 
@@ -167,8 +178,7 @@ func start(ctx context.Context, s service) (*served, error) {
 	w := &served{cancel: cancel, forget: forget}
 	w.activities = activities.New(activities.Options{
 		Cluster: s.name, Kube: s.kube, Credentials: credentials,
-		DataDir: s.dataDir, Logger: s.logger, Observe: s.observe,
-		AuditEvery: s.auditEvery, Defect: s.defect, Conflict: s.conflict,
+		DataDir: s.dataDir, Logger: s.logger, Metrics: s.metrics, AuditEvery: s.auditEvery,
 	})
 	err := patiently(ctx, s.logger, func() (again bool, err error) {
 		w.worker = s.worker(working) // another one each time, for none can be started twice

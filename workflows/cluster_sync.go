@@ -99,6 +99,7 @@ func (s *clusterSync) sync(ctx workflow.Context, config Config) error {
 	case !settled:
 		s.state.behind(now)
 	}
+	s.tellBusy(ctx)
 	switch config.Strategy {
 	case Push:
 		return s.push(ctx, config, fetched.Revision)
@@ -209,9 +210,12 @@ func execute(ctx workflow.Context, activity, summary string, input any) workflow
 	return workflow.ExecuteActivity(workflow.WithActivityOptions(ctx, activityOptions(summary)), activity, input)
 }
 
+// activityLimit is how long an activity may take at most.
+const activityLimit = time.Hour
+
 func activityOptions(summary string) workflow.ActivityOptions {
 	return workflow.ActivityOptions{
-		StartToCloseTimeout: time.Hour,
+		StartToCloseTimeout: activityLimit,
 		HeartbeatTimeout:    15 * time.Second,
 		WaitForCancellation: true,
 		Summary:             oneLine(summary, maxSummary),
@@ -234,10 +238,7 @@ func (s *clusterSync) wait(ctx workflow.Context) error {
 	if !running && !s.state.unlocking() {
 		return workflow.Await(ctx, func() bool { return s.wake || continueSuggested(ctx) })
 	}
-	pause := s.state.pauseAfter(s.took)
-	if s.state.RetryAt != nil {
-		pause = min(pause, max(s.state.RetryAt.Sub(workflow.Now(ctx)), time.Second))
-	}
+	pause := s.pauseNow(ctx)
 	summary := "next sync of " + s.state.Config.Cluster
 	if !running {
 		pause, summary = s.state.Lock.wait(workflow.Now(ctx)), "next try to unlock the objects of "+s.state.Config.Cluster
@@ -247,6 +248,15 @@ func (s *clusterSync) wait(ctx workflow.Context) error {
 		TimerOptions: workflow.TimerOptions{Summary: oneLine(summary, maxSummary)},
 	}, func() bool { return s.wake || running && !s.state.running() })
 	return err
+}
+
+// pauseNow is the time until the next tick.
+func (s *clusterSync) pauseNow(ctx workflow.Context) time.Duration {
+	pause := s.state.pauseAfter(s.took)
+	if s.state.RetryAt != nil {
+		pause = min(pause, max(s.state.RetryAt.Sub(workflow.Now(ctx)), time.Second))
+	}
+	return pause
 }
 
 func continueSuggested(ctx workflow.Context) bool {

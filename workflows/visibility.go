@@ -1,6 +1,8 @@
 package workflows
 
 import (
+	"time"
+
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/workflow"
 )
@@ -36,6 +38,11 @@ func InitialAttributes(c Config) temporal.SearchAttributes {
 func (s *clusterSync) publish(ctx workflow.Context) error {
 	status := s.state.status(workflow.Now(ctx))
 	workflow.SetCurrentDetails(ctx, details(status))
+	var next time.Duration
+	if s.state.running() {
+		next = s.pauseNow(ctx)
+	}
+	s.tell(ctx, status, next)
 	now := attributes{strategy: status.Strategy, state: status.State, revision: status.Revision}
 	if now == s.published {
 		return nil

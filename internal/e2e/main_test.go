@@ -190,10 +190,15 @@ func startWorker(t *testing.T, name string, on *cluster, dataDir string) *worker
 // startWorkerAs is startWorker with the user of another kubeconfig.
 func startWorkerAs(t *testing.T, name, kubeconfig string, on *cluster, dataDir string) *worker {
 	t.Helper()
+	return startWorkerWith(t, name, nil, "--cluster", name+"="+on.context, "--kubeconfig", kubeconfig, "--data-dir", dataDir)
+}
+
+// startWorkerWith is for other flags and further variables of the environment.
+func startWorkerWith(t *testing.T, name string, env []string, args ...string) *worker {
+	t.Helper()
 	w := &worker{log: new(output), done: make(chan struct{})}
-	w.process = exec.Command(filepath.Join(stacktest.Root(), "bin", "worker"),
-		"--cluster", name+"="+on.context, "--kubeconfig", kubeconfig, "--data-dir", dataDir)
-	w.process.Env, w.process.Stderr = environment(), w.log
+	w.process = exec.Command(filepath.Join(stacktest.Root(), "bin", "worker"), args...)
+	w.process.Env, w.process.Stderr = append(environment(), env...), w.log
 	require.NoError(t, w.process.Start())
 	go func() { defer close(w.done); _ = w.process.Wait() }()
 	t.Cleanup(func() {

@@ -47,12 +47,12 @@ type Cluster struct {
 // Connect prepares the connection to the cluster of a kubeconfig's context; it sends no request. Without
 // a context it is the current one, and without both, the cluster that the process runs in. A context
 // without a kubeconfig is looked for in $KUBECONFIG and ~/.kube/config.
-func Connect(kubeconfig, context string) (*Cluster, error) {
+func Connect(kubeconfig, context string, options ...Option) (*Cluster, error) {
 	config, err := load(kubeconfig, context)
 	if err != nil {
 		return nil, err
 	}
-	return newCluster(config)
+	return newCluster(config, options)
 }
 
 func load(kubeconfig, context string) (*rest.Config, error) {
@@ -76,8 +76,11 @@ func load(kubeconfig, context string) (*rest.Config, error) {
 	return config, nil
 }
 
-func newCluster(config *rest.Config) (*Cluster, error) {
+func newCluster(config *rest.Config, options []Option) (*Cluster, error) {
 	config = rest.CopyConfig(config)
+	for _, option := range options {
+		option(config)
+	}
 	config.UserAgent = "active-cluster-sync/" + version()
 	// Every caller bounds its own concurrency, and the API server has priority and fairness.
 	config.QPS = -1

@@ -152,13 +152,13 @@ func (g *gate) cluster() *kube.Cluster {
 }
 
 // connect goes through a kubeconfig file, as users do.
-func connect(t testing.TB, cluster *clientcmdapi.Cluster, user *clientcmdapi.AuthInfo) *kube.Cluster {
+func connect(t testing.TB, cluster *clientcmdapi.Cluster, user *clientcmdapi.AuthInfo, options ...kube.Option) *kube.Cluster {
 	config := clientcmdapi.NewConfig()
 	config.Clusters["c"], config.AuthInfos["u"] = cluster, user
 	config.Contexts["x"] = &clientcmdapi.Context{Cluster: "c", AuthInfo: "u"}
 	file := filepath.Join(t.TempDir(), "kubeconfig")
 	require.NoError(t, clientcmd.WriteToFile(*config, file))
-	c, err := kube.Connect(file, "x")
+	c, err := kube.Connect(file, "x", options...)
 	require.NoError(t, err)
 	return c
 }

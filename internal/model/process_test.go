@@ -26,6 +26,7 @@ import (
 
 	"github.com/active-cluster-sync/active-cluster-sync/activities"
 	"github.com/active-cluster-sync/active-cluster-sync/internal/kube"
+	"github.com/active-cluster-sync/active-cluster-sync/internal/metrics"
 	"github.com/active-cluster-sync/active-cluster-sync/internal/stacktest"
 	"github.com/active-cluster-sync/active-cluster-sync/workflows"
 )
@@ -155,7 +156,7 @@ func (p *process) begin() {
 	defer p.mu.Unlock()
 	p.activities = activities.New(activities.Options{
 		Cluster: "model", Kube: p.kube, Credentials: p.creds, DataDir: p.data, Logger: p.log, AuditEvery: -1,
-		Observe: func(string, time.Duration, error) {}, Conflict: func(string) {},
+		Metrics: metrics.New("test").Cluster("model"),
 	})
 }
 

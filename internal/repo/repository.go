@@ -32,6 +32,9 @@ type Options struct {
 	// Credentials are asked for at each operation and not kept, so that a rotated token is used at
 	// once. Nil means anonymous access.
 	Credentials func(context.Context) (Credentials, error)
+	// Observe is told of each request: refs (where the branches stand), fetch or push, the HTTP status or "error"
+	// when there was no answer, and the time until the answer began. It may be nil.
+	Observe func(kind, code string, took time.Duration)
 	// Timeout is how long the server may take for its answer to Tip, and how long it may be silent in
 	// the middle of a transfer; 60 seconds when zero. A transfer that makes progress has no limit.
 	Timeout time.Duration
@@ -69,6 +72,9 @@ func Open(o Options) (*Repository, error) {
 	}
 	if o.Timeout <= 0 {
 		o.Timeout = defaultTimeout
+	}
+	if o.Observe == nil {
+		o.Observe = func(string, string, time.Duration) {}
 	}
 	branch := plumbing.NewBranchReferenceName(o.Branch)
 	if err := branch.Validate(); err != nil {

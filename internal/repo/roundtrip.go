@@ -19,7 +19,9 @@ func (x *exchange) RoundTrip(req *http.Request) (*http.Response, error) {
 		req = req.Clone(req.Context())
 		req.Body = &progress{ReadCloser: req.Body, exchange: x}
 	}
+	began := time.Now()
 	res, err := x.client.Transport.RoundTrip(req)
+	x.remote.observe(kindOf(req), codeOf(res), time.Since(began))
 	if err != nil {
 		x.quiet.Stop()
 		x.broken = true
@@ -58,6 +60,24 @@ func (r *Repository) Clock() (ahead time.Duration, known bool) {
 	r.remote.mu.Lock()
 	defer r.remote.mu.Unlock()
 	return r.remote.clock, r.remote.dated
+}
+
+// kindOf is what a request is for.
+func kindOf(req *http.Request) string {
+	switch {
+	case strings.HasSuffix(req.URL.Path, "/git-upload-pack"):
+		return "fetch"
+	case strings.HasSuffix(req.URL.Path, "/git-receive-pack"):
+		return "push"
+	}
+	return "refs"
+}
+
+func codeOf(res *http.Response) string {
+	if res == nil {
+		return "error"
+	}
+	return strconv.Itoa(res.StatusCode)
 }
 
 // progress is a body; as long as bytes flow, the server isn't silent.

@@ -25,6 +25,7 @@ type remote struct {
 	url         *url.URL
 	credentials func(context.Context) (Credentials, error)
 	timeout     time.Duration
+	observe     func(kind, code string, took time.Duration)
 
 	mu     sync.Mutex
 	client *http.Client
@@ -38,7 +39,7 @@ func newRemote(o Options) (*remote, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &remote{url: u, credentials: o.Credentials, timeout: o.Timeout}, nil
+	return &remote{url: u, credentials: o.Credentials, timeout: o.Timeout, observe: o.Observe}, nil
 }
 
 // clientFor returns the client for a CA bundle. It is built again only when the bundle has changed.
