@@ -101,6 +101,7 @@ func connect(ctx context.Context, s settings, page *page) (client.Client, error)
 	if err := codec.Configure(&options, s.codecKeyFile); err != nil {
 		return nil, err
 	}
+	options.DataConverter = workflows.Unending(options.DataConverter)
 	options.Logger = temporallog.NewStructuredLogger(s.logger)
 	if page.served {
 		if options.MetricsHandler, err = page.Handler(); err != nil {
