@@ -63,3 +63,13 @@ func TestMetricsAreServed(t *testing.T) {
 	_, _, err = m.serve(address, nil)
 	require.ErrorContains(t, err, "metrics can't be served")
 }
+
+func TestTracesByAnotherProtocolAreRefused(t *testing.T) {
+	interceptors, _, err := tracing(t.Context(), nil)
+	require.NoError(t, err)
+	require.Empty(t, interceptors, "no endpoint, no traces")
+	t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:4317")
+	t.Setenv("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc")
+	_, _, err = tracing(t.Context(), nil)
+	require.ErrorContains(t, err, "4318")
+}

@@ -12,6 +12,7 @@ import (
 	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/contrib/envconfig"
+	"go.temporal.io/sdk/interceptor"
 	temporallog "go.temporal.io/sdk/log"
 	temporalerror "go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/worker"
@@ -54,7 +55,12 @@ func serve(ctx context.Context, s settings) error {
 		}
 		connections[c.name] = connection
 	}
-	temporal, err := connect(ctx, s, page)
+	traces, flush, err := tracing(ctx, s.logger)
+	if err != nil {
+		return err
+	}
+	defer flush()
+	temporal, err := connect(ctx, s, page, traces)
 	if err != nil {
 		return err
 	}
@@ -93,7 +99,7 @@ func serve(ctx context.Context, s settings) error {
 
 // connect waits for the Temporal server: a worker that starts before it, or while it is down, isn't a
 // failure.
-func connect(ctx context.Context, s settings, page *page) (client.Client, error) {
+func connect(ctx context.Context, s settings, page *page, interceptors []interceptor.ClientInterceptor) (client.Client, error) {
 	options, err := envconfig.LoadDefaultClientOptions()
 	if err != nil {
 		return nil, fmt.Errorf("the Temporal settings can't be read: %w", err)
@@ -101,6 +107,7 @@ func connect(ctx context.Context, s settings, page *page) (client.Client, error)
 	if err := codec.Configure(&options, s.codecKeyFile); err != nil {
 		return nil, err
 	}
+	options.Interceptors = interceptors
 	options.DataConverter = workflows.Unending(options.DataConverter)
 	options.Logger = temporallog.NewStructuredLogger(s.logger)
 	if page.served {

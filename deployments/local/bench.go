@@ -29,11 +29,12 @@ func benchCommand() *cli.Command {
 		Description: "Each size gets a fresh stack in a temporary directory. The figures are printed and, with charts,\n" +
 			"written to a directory. Whether they are good enough is told and doesn't change the exit status.",
 		Flags: []cli.Flag{
-			&cli.StringFlag{Name: "sizes", Usage: "numbers of objects, separated by commas", Value: "1000,10000"},
+			&cli.StringFlag{Name: "sizes", Usage: "numbers of objects, separated by commas; none to measure the fleet alone and add it to an earlier report", Value: "1000,10000"},
 			&cli.IntFlag{Name: "repeat", Usage: "how often to measure on each cluster; the report has the medians", Value: 3},
 			&cli.DurationFlag{Name: "interval", Usage: "time between two ticks", Value: 10 * time.Second},
 			&cli.IntFlag{Name: "idle-ticks", Usage: "how many ticks without a change to look at", Value: 12},
 			&cli.IntFlag{Name: "edits", Usage: "how often to edit one object", Value: 5},
+			&cli.IntFlag{Name: "fleet", Usage: "how many enrolled clusters to measure on one worker; 0 for none", Value: 200},
 			&cli.StringFlag{Name: "out", Usage: "where to write README.md, results.json and cost.svg", Value: "docs/bench"},
 			cacheDirFlag(),
 			&cli.StringFlag{Name: "bin-dir", Usage: "where worker and starter are", Value: "bin"},
@@ -44,7 +45,7 @@ func benchCommand() *cli.Command {
 				return err
 			}
 			b := &benchmark{
-				sizes: sizes, cacheDir: c.String("cache-dir"),
+				sizes: sizes, fleet: c.Int("fleet"), cacheDir: c.String("cache-dir"),
 				settings: bench.Settings{
 					Repeat:          c.Int("repeat"),
 					Interval:        c.Duration("interval"),
@@ -57,6 +58,9 @@ func benchCommand() *cli.Command {
 			if b.settings.Repeat < 1 || b.settings.IdleTicks < 1 || b.settings.Edits < 1 || b.settings.Interval < time.Second {
 				return fmt.Errorf("%w: --repeat, --idle-ticks and --edits have to be at least 1, --interval 1s", errUsage)
 			}
+			if b.fleet < 0 || b.fleet == 0 && len(sizes) == 0 {
+				return fmt.Errorf("%w: --fleet has to be at least 1 with --sizes none, else at least 0", errUsage)
+			}
 			if b.worker, b.starter, err = productBinaries(c.String("bin-dir")); err != nil {
 				return err
 			}
@@ -66,6 +70,9 @@ func benchCommand() *cli.Command {
 }
 
 func parseSizes(list string) ([]int, error) {
+	if list == "none" {
+		return nil, nil
+	}
 	var sizes []int
 	for _, text := range splitNames(list) {
 		size, err := strconv.Atoi(text)
@@ -84,6 +91,7 @@ func parseSizes(list string) ([]int, error) {
 // benchmark measures one size after the other.
 type benchmark struct {
 	sizes           []int
+	fleet           int
 	settings        bench.Settings
 	cacheDir        string
 	worker, starter string // absolute
@@ -95,6 +103,11 @@ func (b *benchmark) main(ctx context.Context, out string) error {
 		Commit:   bench.Commit(ctx),
 		Machine:  bench.DescribeMachine(ctx, assets.KubernetesVersion),
 		Settings: b.settings,
+	}
+	if len(b.sizes) == 0 {
+		if earlier, err := bench.Read(out); err == nil {
+			report = earlier
+		}
 	}
 	for _, n := range b.sizes {
 		size, err := b.measure(ctx, n)
@@ -108,16 +121,37 @@ func (b *benchmark) main(ctx context.Context, out string) error {
 			return err
 		}
 	}
+	if b.fleet > 0 {
+		err := b.withStack(ctx, fmt.Sprintf("%d clusters", b.fleet), func(ctx context.Context, stack bench.Stack, part *progress.Part) error {
+			fleet, err := bench.MeasureFleet(ctx, stack, b.settings, b.fleet, part)
+			report.Fleet = &fleet
+			return err
+		})
+		if err != nil {
+			return fmt.Errorf("%d clusters: %w", b.fleet, err)
+		}
+		if err := report.Write(out); err != nil {
+			return err
+		}
+	}
 	fmt.Print("\n", report.Tables())
 	fmt.Fprintf(os.Stderr, "\nWritten to %s: README.md, results.json and cost.svg\n", out)
 	return nil
 }
 
-// measure has a stack of its own, which is removed unless something failed.
 func (b *benchmark) measure(ctx context.Context, n int) (size bench.Size, err error) {
+	err = b.withStack(ctx, strconv.Itoa(n)+" objects", func(ctx context.Context, stack bench.Stack, part *progress.Part) (err error) {
+		size, err = bench.Measure(ctx, stack, b.settings, n, part)
+		return err
+	})
+	return size, err
+}
+
+// withStack measures on a stack of its own, which is removed unless something failed.
+func (b *benchmark) withStack(ctx context.Context, what string, measure func(context.Context, bench.Stack, *progress.Part) error) (err error) {
 	dir, err := os.MkdirTemp("", "active-cluster-sync-bench-")
 	if err != nil {
-		return size, err
+		return err
 	}
 	defer func() {
 		if err == nil || ctx.Err() != nil {
@@ -131,12 +165,12 @@ func (b *benchmark) measure(ctx context.Context, n int) (size bench.Size, err er
 		Temporal: true, Git: true, Audited: bench.Audited(),
 	})
 	if err != nil {
-		return size, err
+		return err
 	}
 	defer stack.stop()
 	port, err := stack.ports.Reserve()
 	if err != nil {
-		return size, err
+		return err
 	}
 
 	// A server that dies ends the measuring.
@@ -151,15 +185,15 @@ func (b *benchmark) measure(ctx context.Context, n int) (size bench.Size, err er
 	}()
 	board := progress.New(os.Stderr)
 	defer board.Close()
-	part := board.Part(strconv.Itoa(n) + " objects")
-	size, err = bench.Measure(alive, b.environment(stack, port, part), b.settings, n, part)
+	part := board.Part(what)
+	err = measure(alive, b.environment(stack, port, part), part)
 	if cause := context.Cause(alive); err != nil && cause != nil {
-		return size, cause
+		return cause
 	}
 	if err == nil {
 		part.Done("measured")
 	}
-	return size, err
+	return err
 }
 
 func (b *benchmark) environment(s *stack, metricsPort int, part *progress.Part) bench.Stack {

@@ -14,7 +14,7 @@ func TestBenchMeasuresProductAndBaseline(t *testing.T) {
 	t.Parallel()
 	out := t.TempDir()
 	l := run(t, "bench", "--sizes", "100", "--repeat", "1", "--interval", "1s", "--idle-ticks", "3", "--edits", "1",
-		"--out", out, "--cache-dir", cacheDir, "--bin-dir", "../../bin")
+		"--fleet", "3", "--out", out, "--cache-dir", cacheDir, "--bin-dir", "../../bin")
 	if status := l.wait(10 * time.Minute); status != 0 {
 		t.Fatalf("exit status %d: %s", status, &l.stderr)
 	}

@@ -60,7 +60,7 @@ func TestBodyIsWhatTheFileSaysAndWhereItsPathSays(t *testing.T) {
 func TestApplyIsReadFromTheWorkersLog(t *testing.T) {
 	line := `{"time":"2026-01-02T03:04:05.5Z","level":"INFO","msg":"Apply","cluster":"standby","activity":"Apply","duration":"1.25s","revision":"ab","added":3,"updated":2,"deleted":1,"failed":0}`
 	got, ok := readLogged([]byte(line))
-	want := logged{"Apply", time.Date(2026, 1, 2, 3, 4, 5, 5e8, time.UTC), 1250 * time.Millisecond, 6}
+	want := logged{"standby", "Apply", time.Date(2026, 1, 2, 3, 4, 5, 5e8, time.UTC), 1250 * time.Millisecond, 6}
 	if !ok || got != want {
 		t.Errorf("got %+v, %v", got, ok)
 	}

@@ -31,6 +31,15 @@ func (r Report) Write(directory string) error {
 	return nil
 }
 
+// Read returns the report in a directory, for adding to it.
+func Read(directory string) (report Report, err error) {
+	text, err := os.ReadFile(filepath.Join(directory, "results.json"))
+	if err != nil {
+		return report, err
+	}
+	return report, json.Unmarshal(text, &report)
+}
+
 // Judge puts the sizes in order and says which requirements they meet.
 func (r *Report) Judge() {
 	slices.SortFunc(r.Sizes, func(a, b Size) int { return cmp.Compare(a.Objects, b.Objects) })
@@ -39,9 +48,16 @@ func (r *Report) Judge() {
 
 // Tables are the report for a terminal.
 func (r Report) Tables() string {
+	var fleet string
+	if r.Fleet != nil {
+		fleet = fleetTable(*r.Fleet).plain()
+	}
+	if len(r.Sizes) == 0 {
+		return fleet
+	}
 	return strings.Join([]string{
 		costTable(r.Sizes).plain(), pullTable(r.Sizes).plain(), exchangeTable(r.Sizes).plain(), trafficTable(r.Sizes).plain(), memoryTable(r.Sizes).plain(),
-		requirementTable(r.Requirements).plain(),
+		requirementTable(r.Requirements).plain(), fleet,
 	}, "\n")
 }
 
@@ -68,6 +84,12 @@ func (r Report) page() string {
 	paragraph(trafficTable(r.Sizes).markdown())
 	paragraph("## Memory")
 	paragraph(memoryTable(r.Sizes).markdown())
+	if r.Fleet != nil {
+		paragraph("## Fleet")
+		paragraph("Many enrolments of which nothing changes.")
+		paragraph(fleetTable(*r.Fleet).markdown())
+		paragraph(fleetMethod)
+	}
 	paragraph("## Machine")
 	paragraph(r.machine())
 	out.WriteString(r.method())

@@ -14,6 +14,7 @@ type Report struct {
 	Settings     Settings      `json:"settings"`
 	Sizes        []Size        `json:"sizes"` // ascending
 	Requirements []Requirement `json:"requirements"`
+	Fleet        *Fleet        `json:"fleet,omitempty"` // nil where it wasn't measured
 }
 
 // Size is what was measured on one cluster.

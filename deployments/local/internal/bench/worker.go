@@ -125,6 +125,7 @@ func (w *worker) starter(ctx context.Context, args ...string) ([]byte, error) {
 
 // logged is what the worker logs of an activity.
 type logged struct {
+	cluster  string
 	activity string
 	ended    time.Time
 	took     time.Duration
@@ -173,6 +174,7 @@ func readLogged(line []byte) (logged, bool) {
 	}
 	var entry struct {
 		Time                    time.Time
+		Cluster                 string
 		Activity, Duration      string
 		Added, Updated, Deleted float64
 	}
@@ -180,7 +182,7 @@ func readLogged(line []byte) (logged, bool) {
 		return logged{}, false
 	}
 	took, err := time.ParseDuration(entry.Duration)
-	return logged{entry.Activity, entry.Time, took, entry.Added + entry.Updated + entry.Deleted}, err == nil
+	return logged{entry.Cluster, entry.Activity, entry.Time, took, entry.Added + entry.Updated + entry.Deleted}, err == nil
 }
 
 // activity is what the worker's activities did since its start.
