@@ -207,6 +207,9 @@ func nextSteps(s workflows.Status) []string {
 	case len(s.Failed) > shown || s.FailedCount > shown:
 		steps = append(steps, fmt.Sprintf("`starter status %s` lists all %d", s.Cluster, s.FailedCount))
 	}
+	if remedy := workflows.RemedyFor(s.Reason, s.Cluster); len(steps) == 0 && remedy != "" {
+		steps = append(steps, remedy)
+	}
 	if len(steps) == 0 {
 		steps = append(steps, fmt.Sprintf("mend that, then `starter sync %s --wait`; it is tried again by itself, too", s.Cluster))
 	}

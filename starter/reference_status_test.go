@@ -25,7 +25,7 @@ const statusPreface = "# Status\n\n" + generated +
 	"entries at most; where there may be more, a count beside them tells the whole number.\n\n" +
 	"While no worker answers, the command line makes a status of what Temporal has on record: `reason` is `NoWorker`, and\n" +
 	"what only the worker knows is empty or 0. The exit status is then 1.\n\n" +
-	"What to do about a reason: [When something is wrong](../../README.md#when-something-is-wrong), or\n`starter doctor CLUSTER`.\n"
+	"What to do about a reason: [states and reasons](../reasons.md), or\n`starter doctor CLUSTER`.\n"
 
 // statusReference is the page about the status: the types as they are in JSON, with the comments of the code.
 func statusReference() (string, error) {

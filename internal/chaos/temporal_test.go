@@ -85,7 +85,9 @@ func TestATemporalDatabaseFromBeforeUndoesAndDeletesNothing(t *testing.T) {
 	p.changeArrives()
 	pulling.kill()
 	p.remove("gone-meanwhile")
-	eventually(t, func() bool { return !strings.Contains(git(t, p.repo, "ls-tree", "-r", "--name-only", "main"), "gone-meanwhile") },
+	eventually(t, func() bool {
+		return !strings.Contains(git(t, p.repo, "ls-tree", "-r", "--name-only", "main"), "gone-meanwhile")
+	},
 		func() string { return "the deletion does not arrive in Git" })
 
 	eventually(t, func() bool {
