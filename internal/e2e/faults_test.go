@@ -26,9 +26,9 @@ func TestTwoClustersPushToOneBranch(t *testing.T) {
 	workers := map[string]*worker{}
 	for name, on := range enrolments {
 		newNamespace(t, on, "duo")
-		create(t, on, configMaps, configMap("duo", "counter", "start"))
+		create(t, on, configMaps, labelled("duo", "counter", ""))
 		workers[name] = startWorker(t, name, on, t.TempDir())
-		enroll(t, name, on, repo, workflows.Push, "--path", "clusters/"+name)
+		enroll(t, name, on, repo, workflows.Push, "--selector", "acs=duo", "--path", "clusters/"+name)
 	}
 	for name := range enrolments {
 		reaches(t, name, inSync)
@@ -65,7 +65,7 @@ func TestTwoClustersPushToOneBranch(t *testing.T) {
 
 	// A path has one owner, whether the second comes by the command line or by a change of strategy.
 	head := git(t, repo, "rev-parse", "main")
-	out, errs, exit := tryEnroll(t, "duo-c", clusters["standby"], repo, workflows.Push, "--path", "clusters/duo-a")
+	out, errs, exit := tryEnroll(t, "duo-c", clusters["standby"], repo, workflows.Push, "--selector", "acs=duo", "--path", "clusters/duo-a")
 	require.Equal(t, 1, exit, out)
 	require.Contains(t, out+errs, `belongs to cluster "duo-a"`)
 	startWorker(t, "duo-c", clusters["standby"], t.TempDir())
