@@ -95,7 +95,8 @@ func TestEachStateOfASyncIsJudged(t *testing.T) {
 			Failed: []workflows.Failure{{Object: "configmaps a/b", Message: "invalid"}}}, isWrong, "configmaps a/b: invalid"},
 		"deletions": {workflows.Status{State: workflows.Blocked, Reason: workflows.MassDeletion, PendingDeletions: 30}, isWrong, "starter approve a"},
 		"conflicts": {workflows.Status{State: workflows.Blocked, Reason: workflows.ConflictsHeld}, isWrong, "starter set-strategy a push-pull --on-conflict git"},
-		"other":     {workflows.Status{State: workflows.Blocked, Reason: workflows.AuthFailed}, isWrong, "starter sync a --wait"},
+		"other":     {workflows.Status{State: workflows.Blocked, Reason: workflows.AuthFailed}, isWrong, "starter enroll a --repo URL --pat-file FILE"},
+		"unnamed":   {workflows.Status{State: workflows.Degraded, Reason: "FromTheFuture"}, isWrong, "starter sync a --wait"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			test.status.Cluster = "a"

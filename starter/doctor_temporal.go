@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -207,11 +208,9 @@ func nextSteps(s workflows.Status) []string {
 	case len(s.Failed) > shown || s.FailedCount > shown:
 		steps = append(steps, fmt.Sprintf("`starter status %s` lists all %d", s.Cluster, s.FailedCount))
 	}
-	if remedy := workflows.RemedyFor(s.Reason, s.Cluster); len(steps) == 0 && remedy != "" {
-		steps = append(steps, remedy)
-	}
 	if len(steps) == 0 {
-		steps = append(steps, fmt.Sprintf("mend that, then `starter sync %s --wait`; it is tried again by itself, too", s.Cluster))
+		remedy := cmp.Or(workflows.RemedyFor(s.Reason, s.Cluster), "mend that")
+		steps = append(steps, fmt.Sprintf("%s; then `starter sync %s --wait`, though it is tried again by itself, too", remedy, s.Cluster))
 	}
 	return steps
 }

@@ -192,7 +192,7 @@ func TestDoctorNamesWhatIsWrongAtAPrimary(t *testing.T) {
 		})
 		require.Equal(t, done, p.in(t).run("sync", p.cluster).code)
 		p.awaitState(workflows.Blocked)
-		p.in(t).doctor().names("sync", "Blocked (PushRejected): the branch is protected: let the token push", "starter sync "+p.cluster+" --wait")
+		p.in(t).doctor().names("sync", "Blocked (PushRejected): the branch is protected: let the token push", "let the token push to this branch")
 		p.standin.set(func(s *standin) { s.export = nil })
 		require.Equal(t, done, p.in(t).run("sync", p.cluster, "--wait").code)
 	})
