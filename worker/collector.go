@@ -13,7 +13,7 @@ import (
 // holds hundreds of megabytes, and memory is what it is short of.
 const (
 	// heapFloor is the size in bytes to which the heap may grow whatever is held.
-	heapFloor = 96 << 20
+	heapFloor = 76 << 20
 	// leastGrowth and mostGrowth bound by how much of what is held the heap may grow, in percent.
 	leastGrowth, mostGrowth = 60, 400
 )

@@ -1,9 +1,11 @@
 package manifest
 
 import (
+	"bytes"
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -12,13 +14,18 @@ import (
 // leaves to the library, whose bytes are the ones that count: TestTheEmitterWritesWhatTheLibraryDoes.
 type emitter struct{ out []byte }
 
+// emitted are texts that objects were written to, for the next ones.
+var emitted = sync.Pool{New: func() any { return new(emitter) }}
+
 // emit is the content of an object's file; false where the library has to write it.
 func emit(object map[string]any) ([]byte, bool) {
-	e := emitter{out: make([]byte, 0, 1024)}
+	e := emitted.Get().(*emitter)
+	defer emitted.Put(e)
+	e.out = e.out[:0]
 	if len(object) == 0 || !e.mapping(object, 0) {
 		return nil, false
 	}
-	return e.out, true
+	return bytes.Clone(e.out), true
 }
 
 // further is how much further in a mapping in a mapping begins.
