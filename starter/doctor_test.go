@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"net/http"
 	"net/http/httputil"
 	"os"
@@ -12,10 +11,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
-	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/worker"
 	"go.temporal.io/sdk/workflow"
-	"google.golang.org/protobuf/types/known/durationpb"
 	"k8s.io/client-go/rest"
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 
@@ -246,21 +243,7 @@ func TestDoctorOfAClusterThatIsNotEnrolled(t *testing.T) {
 
 func TestDoctorNamesMissingSearchAttributes(t *testing.T) {
 	w := newWorld(t)
-	namespace := fmt.Sprintf("bare-%d", time.Now().UnixNano())
-	_, err := w.temporal.WorkflowService().RegisterNamespace(t.Context(), &workflowservice.RegisterNamespaceRequest{
-		Namespace: namespace, WorkflowExecutionRetentionPeriod: durationpb.New(24 * time.Hour),
-	})
-	require.NoError(t, err)
-	t.Setenv("TEMPORAL_NAMESPACE", namespace)
-	w.eventually("the namespace is known", func() bool {
-		r, err := openRegistry(t.Context())
-		if err != nil {
-			return false
-		}
-		defer r.close()
-		_, err = r.attributesKnown(t.Context())
-		return err == nil
-	})
+	namespace := w.inNewNamespace()
 	e := w.doctor()
 	require.Contains(t, e.failing(), "search attributes")
 	require.Contains(t, e.of("search attributes").Remedy[0], "temporal operator search-attribute create --namespace "+namespace+" --name ClusterName --type Keyword")
@@ -290,7 +273,7 @@ func TestInterruptedDoctorJustEnds(t *testing.T) {
 	t.Setenv("TEMPORAL_ADDRESS", silent(t))
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	var out, errs watched
+	var out, errs stacktest.Output
 	answers := make(chan int)
 	go func() {
 		answers <- run(ctx, []string{"starter", "doctor", w.cluster}, strings.NewReader(""), &out, &errs)

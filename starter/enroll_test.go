@@ -352,23 +352,32 @@ func TestSecretIsTakenBackWhenTheSyncCanNotBeStarted(t *testing.T) {
 	}
 }
 
-func TestMissingSearchAttributesAreRegistered(t *testing.T) {
-	w := newWorld(t)
-	namespace := fmt.Sprintf("fresh-%d", time.Now().UnixNano())
-	_, err := w.temporal.WorkflowService().RegisterNamespace(t.Context(), &workflowservice.RegisterNamespaceRequest{
+// inNewNamespace goes on in a namespace of Temporal in which nothing is registered.
+func (w *world) inNewNamespace() (namespace string) {
+	w.Helper()
+	namespace = fmt.Sprintf("fresh-%d", time.Now().UnixNano())
+	_, err := w.temporal.WorkflowService().RegisterNamespace(w.Context(), &workflowservice.RegisterNamespaceRequest{
 		Namespace: namespace, WorkflowExecutionRetentionPeriod: durationpb.New(24 * time.Hour),
 	})
-	require.NoError(t, err)
-	t.Setenv("TEMPORAL_NAMESPACE", namespace)
+	require.NoError(w, err)
+	w.Setenv("TEMPORAL_NAMESPACE", namespace)
 	w.eventually("the namespace is known", func() bool {
-		r, err := openRegistry(t.Context())
+		r, err := openRegistry(w.Context())
 		if err != nil {
 			return false
 		}
 		defer r.close()
-		_, err = r.list(t.Context())
+		if _, err = r.attributesKnown(w.Context()); err == nil {
+			_, err = r.list(w.Context())
+		}
 		return err == nil
 	})
+	return namespace
+}
+
+func TestMissingSearchAttributesAreRegistered(t *testing.T) {
+	w := newWorld(t)
+	w.inNewNamespace()
 	a := w.enroll("--secrets", "exclude")
 	require.Equal(t, done, a.code)
 	require.Contains(t, a.err, "its search attributes will be registered")

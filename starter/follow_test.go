@@ -11,6 +11,7 @@ import (
 	enumspb "go.temporal.io/api/enums/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/active-cluster-sync/active-cluster-sync/internal/stacktest"
 	"github.com/active-cluster-sync/active-cluster-sync/workflows"
 )
 
@@ -200,7 +201,7 @@ func TestSyncWaitShowsThatItIsStillWaiting(t *testing.T) {
 	w.awaitState(workflows.InSync)
 	hold := make(chan struct{})
 	s.set(func(s *standin) { s.hold = hold })
-	var out, progress watched
+	var out, progress stacktest.Output
 	answers := make(chan int)
 	go func() {
 		answers <- run(t.Context(), []string{"starter", "sync", w.cluster, "--wait"}, strings.NewReader(""), &out, &progress)

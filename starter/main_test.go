@@ -76,7 +76,7 @@ func newWorld(t *testing.T) *world {
 	t.Setenv("TEMPORAL_UI", "http://ui.example:8080/")
 	t.Setenv("KUBECONFIG", w.stack.Kubeconfig(kubernetesName))
 	var err error
-	w.temporal, err = client.Dial(client.Options{HostPort: w.stack.Env["TEMPORAL_ADDRESS"], Logger: quiet{}})
+	w.temporal, err = client.Dial(client.Options{HostPort: w.stack.Env["TEMPORAL_ADDRESS"], Logger: stacktest.Quiet{}})
 	require.NoError(t, err)
 	config, err := w.stack.Config(kubernetesName)
 	require.NoError(t, err)
@@ -184,11 +184,3 @@ func (w *world) eventually(what string, condition func() bool) {
 	w.Helper()
 	require.Eventually(w, condition, 30*time.Second, 50*time.Millisecond, what)
 }
-
-// quiet is a logger for clients of the tests.
-type quiet struct{}
-
-func (quiet) Debug(string, ...any) {}
-func (quiet) Info(string, ...any)  {}
-func (quiet) Warn(string, ...any)  {}
-func (quiet) Error(string, ...any) {}

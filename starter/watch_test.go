@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"io"
 	"net"
@@ -11,6 +10,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/active-cluster-sync/active-cluster-sync/internal/stacktest"
 	"github.com/active-cluster-sync/active-cluster-sync/workflows"
 )
 
@@ -20,7 +20,7 @@ func TestWatchPrintsALinePerChangeUntilInterrupted(t *testing.T) {
 	w.awaitState(workflows.InSync)
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	var out, errs watched
+	var out, errs stacktest.Output
 	answers := make(chan int)
 	go func() {
 		answers <- run(ctx, []string{"starter", "status", w.cluster, "--watch"}, strings.NewReader(""), &out, &errs)
@@ -41,7 +41,7 @@ func TestWatchOutlastsTemporal(t *testing.T) {
 	t.Setenv("TEMPORAL_ADDRESS", door.address)
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	var out, errs watched
+	var out, errs stacktest.Output
 	answers := make(chan int)
 	go func() {
 		answers <- run(ctx, []string{"starter", "status", w.cluster, "--watch"}, strings.NewReader(""), &out, &errs)
@@ -110,22 +110,4 @@ func (d *door) shut() {
 		_ = connection.Close()
 	}
 	d.inside = nil
-}
-
-// watched is a buffer that can be read while somebody writes.
-type watched struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (w *watched) Write(p []byte) (int, error) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.text.Write(p)
-}
-
-func (w *watched) String() string {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.text.String()
 }

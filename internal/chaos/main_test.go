@@ -3,7 +3,6 @@
 package chaos
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -11,7 +10,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
-	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -19,7 +17,6 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"go.temporal.io/sdk/client"
-	"go.temporal.io/sdk/log"
 	"golang.org/x/sync/errgroup"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/dynamic"
@@ -110,7 +107,7 @@ func startAll(ctx context.Context) (stop func(), err error) {
 	}
 	if err == nil {
 		environment = append(os.Environ(), "TEMPORAL_ADDRESS="+server.Env["TEMPORAL_ADDRESS"], "TEMPORAL_NAMESPACE="+server.Env["TEMPORAL_NAMESPACE"])
-		temporal, err = client.Dial(client.Options{HostPort: server.Env["TEMPORAL_ADDRESS"], Logger: quiet{}})
+		temporal, err = client.Dial(client.Options{HostPort: server.Env["TEMPORAL_ADDRESS"], Logger: stacktest.Quiet{}})
 	}
 	return stop, err
 }
@@ -125,48 +122,16 @@ func (c *cluster) connect() error {
 	return err
 }
 
-// quiet drops the client's log.
-type quiet struct{}
-
-func (quiet) Debug(string, ...any) {}
-func (quiet) Info(string, ...any)  {}
-func (quiet) Warn(string, ...any)  {}
-func (quiet) Error(string, ...any) {}
-
-var _ log.Logger = quiet{}
-
 // newRepo makes an empty repository of its own for a test.
 func newRepo(t *testing.T) string {
 	t.Helper()
-	name := strings.ToLower(strings.ReplaceAll(t.Name(), "/", "-"))
-	require.NoError(t, host.AddRepo(t.Context(), name, token))
-	return name
+	return host.NewRepo(t, token)
 }
 
 // git runs the git command in a repository of the server.
 func git(t *testing.T, repo string, args ...string) string {
 	t.Helper()
-	out, err := exec.CommandContext(t.Context(), "git", append([]string{"-C", host.RepoDir(repo)}, args...)...).CombinedOutput()
-	require.NoError(t, err, "git %v: %s", args, out)
-	return strings.TrimSpace(string(out))
-}
-
-// output collects what a process writes.
-type output struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (o *output) Write(p []byte) (int, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.buf.Write(p)
-}
-
-func (o *output) String() string {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.buf.String()
+	return host.Git(t, repo, args...)
 }
 
 // worker is bin/worker for one enrolment, over all of its lives.
@@ -174,14 +139,14 @@ type worker struct {
 	name    string
 	args    []string
 	process *exec.Cmd
-	log     *output
+	log     *stacktest.Output
 	done    chan struct{}
 }
 
 // startWorker serves an enrolment. It ends with the test.
 func startWorker(t *testing.T, name string, on *cluster, more ...string) *worker {
 	t.Helper()
-	w := &worker{name: name, log: new(output), args: append([]string{
+	w := &worker{name: name, log: new(stacktest.Output), args: append([]string{
 		"--cluster", name + "=" + on.name, "--kubeconfig", on.Kubeconfig(on.name), "--data-dir", t.TempDir(),
 	}, more...)}
 	require.NoError(t, w.start())

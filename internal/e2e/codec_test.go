@@ -123,7 +123,7 @@ func TestWithACodecTemporalHoldsNothingThatCanBeRead(t *testing.T) {
 // codecServer starts `starter codec-server` and answers with its address.
 func codecServer(t *testing.T, keys string) string {
 	t.Helper()
-	told := new(output)
+	told := new(stacktest.Output)
 	server := exec.Command(filepath.Join(stacktest.Root(), "bin", "starter"), "codec-server", "--codec-key-file", keys, "--listen", "127.0.0.1:0")
 	server.Stdout, server.Stderr = told, told
 	require.NoError(t, server.Start())

@@ -13,7 +13,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -21,7 +20,6 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/sdk/client"
-	"go.temporal.io/sdk/log"
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
@@ -61,7 +59,7 @@ func TestMain(m *testing.M) {
 				return err
 			}
 		}
-		temporal, err = client.Dial(client.Options{HostPort: stack.Env["TEMPORAL_ADDRESS"], Logger: quiet{}})
+		temporal, err = client.Dial(client.Options{HostPort: stack.Env["TEMPORAL_ADDRESS"], Logger: stacktest.Quiet{}})
 		return err
 	})
 }
@@ -78,30 +76,16 @@ func connect(stack *stacktest.Stack, name string) (*cluster, error) {
 	}, nil
 }
 
-// quiet drops the client's log.
-type quiet struct{}
-
-func (quiet) Debug(string, ...any) {}
-func (quiet) Info(string, ...any)  {}
-func (quiet) Warn(string, ...any)  {}
-func (quiet) Error(string, ...any) {}
-
-var _ log.Logger = quiet{}
-
 // newRepo makes an empty repository of its own for a test.
 func newRepo(t *testing.T) string {
 	t.Helper()
-	name := strings.ToLower(strings.ReplaceAll(t.Name(), "/", "-"))
-	require.NoError(t, stack.AddRepo(t.Context(), name, token))
-	return name
+	return stack.NewRepo(t, token)
 }
 
 // git runs the git command in a repository of the server.
 func git(t *testing.T, repo string, args ...string) string {
 	t.Helper()
-	out, err := exec.CommandContext(t.Context(), "git", append([]string{"-C", stack.RepoDir(repo)}, args...)...).CombinedOutput()
-	require.NoError(t, err, "git %v: %s", args, out)
-	return strings.TrimSpace(string(out))
+	return stack.Git(t, repo, args...)
 }
 
 // edit commits what change does to a work tree, as a person does: whoever meets a push of the sync begins again with
@@ -147,24 +131,6 @@ func files(t *testing.T, repo string) []string {
 	return strings.Split(git(t, repo, "ls-tree", "-r", "--name-only", "main"), "\n")
 }
 
-// output collects what a process writes.
-type output struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (o *output) Write(p []byte) (int, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.buf.Write(p)
-}
-
-func (o *output) String() string {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.buf.String()
-}
-
 // environment is that of a user's shell who sourced the stack's env file.
 func environment() []string {
 	env := os.Environ()
@@ -177,7 +143,7 @@ func environment() []string {
 // worker is a running bin/worker.
 type worker struct {
 	process *exec.Cmd
-	log     *output
+	log     *stacktest.Output
 	done    chan struct{}
 }
 
@@ -196,7 +162,7 @@ func startWorkerAs(t *testing.T, name, kubeconfig string, on *cluster, dataDir s
 // startWorkerWith is for other flags and further variables of the environment.
 func startWorkerWith(t *testing.T, name string, env []string, args ...string) *worker {
 	t.Helper()
-	w := &worker{log: new(output), done: make(chan struct{})}
+	w := &worker{log: new(stacktest.Output), done: make(chan struct{})}
 	w.process = exec.Command(filepath.Join(stacktest.Root(), "bin", "worker"), args...)
 	w.process.Env, w.process.Stderr = append(environment(), env...), w.log
 	require.NoError(t, w.process.Start())

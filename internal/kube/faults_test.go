@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -18,6 +17,7 @@ import (
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 
 	"github.com/active-cluster-sync/active-cluster-sync/internal/kube"
+	"github.com/active-cluster-sync/active-cluster-sync/internal/stacktest"
 )
 
 func contextWithin(t testing.TB, seconds int) (context.Context, context.CancelFunc) {
@@ -127,22 +127,9 @@ func TestUnreachableAPIServerLosesNothing(t *testing.T) {
 }
 
 // lines is a log.
-type lines struct {
-	mu   sync.Mutex
-	text strings.Builder
-}
+type lines struct{ stacktest.Output }
 
-func (l *lines) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.Write(p)
-}
-
-func (l *lines) count(words string) int {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return strings.Count(l.text.String(), words)
-}
+func (l *lines) count(words string) int { return strings.Count(l.String(), words) }
 
 func TestFailingListsDeleteNothing(t *testing.T) {
 	t.Parallel()

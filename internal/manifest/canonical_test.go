@@ -1,8 +1,6 @@
 package manifest
 
 import (
-	"os"
-	"path/filepath"
 	"reflect"
 	"strings"
 	"testing"
@@ -46,12 +44,7 @@ func FuzzWhatIsReadAsCanonicalIsWhatTheParserReads(f *testing.F) {
 }
 
 func TestUsualFilesAreReadAsCanonical(t *testing.T) {
-	files, err := filepath.Glob("testdata/server/*.git.yaml")
-	require.NoError(t, err)
-	require.NotEmpty(t, files)
-	for _, file := range files {
-		text, err := os.ReadFile(file)
-		require.NoError(t, err)
+	for file, text := range storedFiles(t) {
 		require.True(t, readAlike(t, text), file)
 	}
 }

@@ -64,14 +64,23 @@ func FuzzTheEmitterWritesWhatTheLibraryDoes(f *testing.F) {
 	})
 }
 
+// storedFiles are what of objects of a real API server is stored in Git.
+func storedFiles(t *testing.T) map[string][]byte {
+	t.Helper()
+	names, err := filepath.Glob("testdata/server/*.git.yaml")
+	require.NoError(t, err)
+	require.NotEmpty(t, names)
+	files := map[string][]byte{}
+	for _, name := range names {
+		files[name], err = os.ReadFile(name)
+		require.NoError(t, err)
+	}
+	return files
+}
+
 // What isn't written by the emitter is written all the same; but it is there for most objects.
 func TestTheEmitterWritesUsualObjects(t *testing.T) {
-	files, err := filepath.Glob("testdata/server/*.git.yaml")
-	require.NoError(t, err)
-	require.NotEmpty(t, files)
-	for _, file := range files {
-		text, err := os.ReadFile(file)
-		require.NoError(t, err)
+	for file, text := range storedFiles(t) {
 		documents, _ := Decode(file, text)
 		for _, d := range documents {
 			require.True(t, writtenAlike(t, d.Object), "%s: %v", file, d.Object)
