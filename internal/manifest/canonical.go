@@ -99,14 +99,29 @@ func (r *reader) closing(quote byte) int {
 	return -1
 }
 
-// unquote takes the quotes off. An escaped character stays as it is, and is found out.
+// unquote takes the quotes off. What stands behind a backslash that Encode doesn't write stays as it is, and is found
+// out.
 func unquote(text string) string {
 	inner := text[1 : len(text)-1]
-	if text[0] == '\'' {
+	switch {
+	case text[0] == '\'':
 		return strings.ReplaceAll(strings.Clone(inner), "''", "'")
+	case strings.IndexByte(inner, '\\') < 0:
+		return strings.Clone(inner)
 	}
-	return strings.Clone(inner)
+	return unescaper.Replace(inner)
 }
+
+// unescaper undoes escapes, and what escaped writes before a space that begins a line.
+var unescaper = func() *strings.Replacer {
+	pairs := []string{`\ `, " "}
+	for c, escape := range escapes {
+		if escape != 0 {
+			pairs = append(pairs, `\`+string(rune(escape)), string(rune(c)))
+		}
+	}
+	return strings.NewReplacer(pairs...)
+}()
 
 // field is the value behind a colon, of a mapping at the indentation.
 func (r *reader) field(indent int) (any, bool) {
@@ -161,7 +176,7 @@ func (r *reader) item(indent int) (any, bool) {
 	return r.scalar(indent)
 }
 
-// scalar is a value of one line, or a text of several that begin at the indentation.
+// scalar is a value behind what it is the value of; further lines begin at the indentation.
 func (r *reader) scalar(indent int) (any, bool) {
 	line, rest, ok := strings.Cut(r.rest, "\n")
 	if !ok || line == "" {
@@ -182,10 +197,9 @@ func (r *reader) scalar(indent int) (any, bool) {
 	}
 	switch c := line[0]; {
 	case c == '"' || c == '\'':
-		if len(line) < len(`""`) {
-			return nil, false
-		}
-		return unquote(line), true
+		return r.quoted(line, indent)
+	case r.rest != "" && r.indentation() == indent:
+		return r.folded(line, indent), true
 	case c >= '0' && c <= '9', c == '-', c == '.':
 		if n, err := strconv.ParseInt(line, 10, 64); err == nil {
 			return n, true
@@ -195,6 +209,62 @@ func (r *reader) scalar(indent int) (any, bool) {
 		}
 	}
 	return strings.Clone(line), true
+}
+
+// quoted is a text in quotes of which the first line has been read.
+func (r *reader) quoted(line string, indent int) (any, bool) {
+	quote, closed := line[0], closes(line[1:], line[0])
+	if closed {
+		return unquote(line), true
+	}
+	var text strings.Builder
+	text.WriteString(line)
+	for !closed {
+		var ok bool
+		if line, ok = r.further(indent); !ok {
+			return nil, false
+		}
+		text.WriteByte(' ')
+		text.WriteString(line)
+		closed = closes(line, quote)
+	}
+	return unquote(text.String()), true
+}
+
+// closes: the quotes at the end of the line are not all part of the text.
+func closes(line string, quote byte) bool {
+	before := strings.TrimRight(line, string(rune(quote)))
+	quotes := len(line) - len(before)
+	if quote == '\'' {
+		return quotes%2 == 1
+	}
+	escapes := len(before) - len(strings.TrimRight(before, `\`))
+	return quotes > escapes%2
+}
+
+// folded is a text without quotes of which the first line has been read.
+func (r *reader) folded(line string, indent int) any {
+	var text strings.Builder
+	text.WriteString(line)
+	for r.rest != "" && r.indentation() == indent {
+		line, ok := r.further(indent)
+		if !ok {
+			break
+		}
+		text.WriteByte(' ')
+		text.WriteString(line)
+	}
+	return text.String()
+}
+
+// further is a further line of a text.
+func (r *reader) further(indent int) (string, bool) {
+	line, rest, ok := strings.Cut(r.rest, "\n")
+	if !ok || r.indentation() < indent || len(line) < indent {
+		return "", false
+	}
+	r.rest = rest
+	return line[indent:], true
 }
 
 // literal is a text of several lines; cut is without a line break at the end.

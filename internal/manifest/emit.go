@@ -45,7 +45,7 @@ func (e *emitter) mapping(fields map[string]any, indent int) bool {
 		if i > 0 {
 			e.indent(indent)
 		}
-		if key == mergeKey || len(key) > maxKey || !e.line(key) {
+		if key == mergeKey || len(key) > maxKey || !printable(key) || !e.line(key, unfolded) {
 			return false
 		}
 		e.out = append(e.out, ':')
@@ -104,7 +104,7 @@ func (e *emitter) item(value any, indent int) bool {
 	return e.scalar(value, indent)
 }
 
-// scalar is a value of one line, or a text of several that begin at the indentation.
+// scalar is a value behind what it is the value of; further lines begin at the indentation.
 func (e *emitter) scalar(value any, indent int) bool {
 	switch v := value.(type) {
 	case map[string]any:
@@ -122,12 +122,7 @@ func (e *emitter) scalar(value any, indent int) bool {
 			return false
 		}
 	case string:
-		if strings.IndexByte(v, '\n') >= 0 {
-			return e.literal(v, indent)
-		}
-		if !e.line(v) {
-			return false
-		}
+		return e.text(v, indent)
 	default:
 		return false
 	}
@@ -155,30 +150,106 @@ func (e *emitter) float(f float64) bool {
 	return err == nil
 }
 
-// line is a text without a line break.
-func (e *emitter) line(text string) bool {
-	if !printable(text) {
+// text of any number of lines.
+func (e *emitter) text(text string, indent int) bool {
+	known, escaped := needsEscapes(text)
+	switch {
+	case !known:
+		return false
+	case escaped:
+		e.escaped(text, indent)
+	case strings.IndexByte(text, '\n') >= 0:
+		return e.literal(text, indent)
+	case !e.line(text, indent):
 		return false
 	}
+	e.out = append(e.out, '\n')
+	return true
+}
+
+// line is a text without a line break, of characters that are written as they are.
+func (e *emitter) line(text string, indent int) bool {
 	switch another, sure := anotherType(text); {
 	case !sure:
 		return false
-	case another: // with none of the characters that are escaped
+	case another: // which is short
 		e.out = append(e.out, '"')
 		e.out = append(e.out, text...)
 		e.out = append(e.out, '"')
 	case indicates(text):
 		e.out = append(e.out, '\'')
-		e.out = append(e.out, strings.ReplaceAll(text, "'", "''")...)
+		e.folded(strings.ReplaceAll(text, "'", "''"), indent)
 		e.out = append(e.out, '\'')
 	default:
-		e.out = append(e.out, text...)
+		e.folded(text, indent)
 	}
 	return true
 }
 
-// literal is a text of several lines: not one that begins with white space, ends in more than one line break or
-// has spaces at the end of a line.
+// A line that is longer than foldBehind goes on below at its next space.
+const (
+	foldBehind = 80
+	unfolded   = -1 // instead of an indentation: keys stay on their line
+)
+
+// folded is a text with line breaks in place of the spaces between two words, where it is long.
+func (e *emitter) folded(text string, indent int) {
+	column := e.column()
+	if indent == unfolded || column+len(text) <= foldBehind {
+		e.out = append(e.out, text...)
+		return
+	}
+	for i := range len(text) {
+		if column > foldBehind && endsWord(text, i) && text[i+1] != ' ' {
+			column = e.newLine(indent)
+			continue
+		}
+		e.out = append(e.out, text[i])
+		column++
+	}
+}
+
+// escaped is a text in double quotes.
+func (e *emitter) escaped(text string, indent int) {
+	e.out = append(e.out, '"')
+	column := e.column()
+	for i := range len(text) {
+		c := text[i]
+		escape := escapes[c]
+		switch {
+		case column > foldBehind && endsWord(text, i):
+			column = e.newLine(indent)
+			if text[i+1] != ' ' {
+				continue
+			}
+			c = '\\' // before the next space, which would belong to the indentation
+		case escape != 0:
+			e.out = append(e.out, '\\')
+			c = escape
+			column++
+		}
+		e.out = append(e.out, c)
+		column++
+	}
+	e.out = append(e.out, '"')
+}
+
+// endsWord: there is the first space behind a word, and it isn't the last character.
+func endsWord(text string, i int) bool {
+	return text[i] == ' ' && i > 0 && text[i-1] != ' ' && i+1 < len(text)
+}
+
+// column is the number of characters on the line.
+func (e *emitter) column() int { return len(e.out) - 1 - bytes.LastIndexByte(e.out, '\n') }
+
+// newLine answers with the column that it begins at.
+func (e *emitter) newLine(indent int) int {
+	e.out = append(e.out, '\n')
+	e.indent(indent)
+	return indent
+}
+
+// literal is a text of several lines: not one that begins with white space or ends in more than one line break.
 func (e *emitter) literal(text string, indent int) bool {
 	body, ended := strings.CutSuffix(text, "\n")
 	if body == "" || body[0] == ' ' || body[0] == '\n' || body[len(body)-1] == '\n' {
@@ -190,9 +261,6 @@ func (e *emitter) literal(text string, indent int) bool {
 	}
 	e.out = append(e.out, '\n')
 	for line := range strings.SplitSeq(body, "\n") {
-		if !printable(line) || strings.HasSuffix(line, " ") {
-			return false
-		}
 		if line != "" {
 			e.indent(indent)
 			e.out = append(e.out, line...)
@@ -206,6 +274,27 @@ func (e *emitter) indent(columns int) {
 	for range columns {
 		e.out = append(e.out, ' ')
 	}
+}
+
+// escapes are the characters that are known with a backslash before them, and how they are written then.
+var escapes = [256]byte{'\n': 'n', '\t': 't', '\r': 'r', '"': '"', '\\': '\\'}
+
+// needsEscapes: known are printable characters of ASCII, tabs and the ends of lines. Escapes are needed where a text
+// has others than \n of these, or a space at the end of a line, which nobody would see.
+func needsEscapes(text string) (known, needed bool) {
+	lines := false
+	for i := range len(text) {
+		switch c := text[i]; {
+		case c == '\n':
+			lines = true
+			needed = needed || i > 0 && text[i-1] == ' '
+		case c == '\t', c == '\r':
+			needed = true
+		case c < ' ' || c > '~':
+			return false, false
+		}
+	}
+	return true, needed || lines && text[len(text)-1] == ' '
 }
 
 // printable: there are only characters of ASCII that are written as they are.

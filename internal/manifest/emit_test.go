@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -17,6 +18,8 @@ func anyText() *rapid.Generator[string] {
 		rapid.StringMatching(`[a-zA-Z0-9 ._:/#'"{}\[\],&*!|>%@?+=~-]{0,12}`),
 		rapid.StringMatching(`[+-]?[0-9._:eExobTZ -]{0,12}`),
 		rapid.StringMatching("[a-z '#:\n-]{0,16}"),
+		rapid.StringMatching("[a-z0-9 \n\t\r'\"\\\\]{0,300}"),
+		rapid.StringMatching("(([a-z]{1,9}|[0-9.:'#]{1,3})  ?){10,60}[a-z]?"),
 		rapid.SampledFrom(append(append([]string{"<<", "=", "---", "...", "-", "?", ":", "2026-01-01", "2026-1-2T03:04:05Z", "12:30:00", "1_000", "0b11", "+.5"}, words...), infinities...)),
 		rapid.String(),
 	)
@@ -76,6 +79,25 @@ func storedFiles(t *testing.T) map[string][]byte {
 		require.NoError(t, err)
 	}
 	return files
+}
+
+// unusualTexts are such as configuration has in it now and then.
+func unusualTexts() map[string]any {
+	long := strings.Repeat("It's a description of some length.  It goes on: and on, for a reason. ", 4)
+	return map[string]any{
+		"long": long + "x", "items": []any{long + "x", map[string]any{"in quotes": long, "in others": strings.ReplaceAll(long, "'", "\"") + "\t."}},
+		"Windows":        "[server]\r\npath = C:\\temp\r\n",
+		"trailing space": "level = info \nqueue  \n\n" + long + "\n",
+		"tabs":           "all:\n\tmake \"it\"\n",
+	}
+}
+
+func TestLongLinesAndEscapesAreWrittenAndReadWithoutTheLibrary(t *testing.T) {
+	require.True(t, writtenAlike(t, unusualTexts()))
+	text, err := Encode(unusualTexts())
+	require.NoError(t, err)
+	require.True(t, readAlike(t, text))
+	require.Contains(t, string(text), "\n  ")
 }
 
 // What isn't written by the emitter is written all the same; but it is there for most objects.
