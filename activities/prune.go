@@ -130,7 +130,7 @@ func (r *application) candidates(ctx context.Context, repository *repo.Repositor
 		removal.Candidates = append(removal.Candidates, strays...)
 		p.undecided = !known && r.in.Waiting
 	}
-	removal.Candidates = r.withoutAliases(removal.Candidates)
+	removal.Candidates = plan.WithoutAliases(removal.Candidates, r.pulled.Desired.Declared(), r.index.UID)
 	return removal, nil
 }
 

@@ -16,7 +16,7 @@ import (
 // anybody knowing (it can't be read, or its kind isn't known); when Git declares it in a way that isn't applied
 // (twice, encrypted for somebody else, left out by the rules); while its resource isn't watched; when something
 // else answers for it (manifest.Bond); or when it is one that Git declares, under the name of another API group
-// (withoutAliases).
+// (plan.WithoutAliases).
 func (r *application) strays(gone map[string]bool) (strays []plan.Candidate, known bool) {
 	if file := r.pulled.Desired.Obscure(); file != "" {
 		r.Logger.Warn("what Git doesn't declare is left in the cluster until a file can be read in full, and its kinds are known",
@@ -42,30 +42,10 @@ func (r *application) strays(gone map[string]bool) (strays []plan.Candidate, kno
 
 // current reports whether what is known of an object's resource is all there is, and up to date.
 func (r *application) current(path string) bool {
-	location, ok := manifest.ParsePath(path)
-	if !ok || !r.snapshot.Knows(path) {
-		return false
-	}
-	if location.ResourceName() == "secrets" && r.in.Config.Secrets == workflows.SecretsEncrypt && r.Keys.Empty() {
+	if manifest.IsSecretPath(path) && r.in.Config.Secrets == workflows.SecretsEncrypt && r.Keys.Empty() {
 		return false // who pushed may have left them out for want of a key, too
 	}
-	stale := r.snapshot.Stale
-	return stale == nil || !stale.Unreachable && !slices.Contains(stale.Resources, location.ResourceName())
-}
-
-// withoutAliases drops the objects that Git declares under another name: some API servers serve one object in
-// several groups, as OpenShift does a Namespace as a Project. It is the same by its UID.
-func (r *application) withoutAliases(candidates []plan.Candidate) []plan.Candidate {
-	if len(candidates) == 0 {
-		return nil
-	}
-	declared := map[string]bool{}
-	for path := range r.pulled.Desired.Declared() {
-		if entry, ok := r.index.Lookup(path); ok && entry.UID != "" {
-			declared[entry.UID] = true
-		}
-	}
-	return slices.DeleteFunc(candidates, func(c plan.Candidate) bool { return declared[c.UID] })
+	return r.snapshot.Current(path)
 }
 
 // keep lists the objects that stay in the cluster although Git doesn't declare them any more: those of this

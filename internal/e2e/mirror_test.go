@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/active-cluster-sync/active-cluster-sync/internal/preview"
 	"github.com/active-cluster-sync/active-cluster-sync/workflows"
 )
 
@@ -52,6 +53,11 @@ func TestMirrorShowsStraysFirstAndRemovesThemThen(t *testing.T) {
 	require.Contains(t, s.Kept[0].Message, "active-cluster-sync.io/prune")
 	require.Equal(t, s.Pending.Digest, syncNow(t, "mirroring").Pending.Digest)
 
+	stray := told(t, diff(t, "mirroring", standby), "configmaps mirror/stray")
+	require.Equal(t, preview.Withhold, stray.Action)
+	require.Equal(t, preview.AddedInCluster, stray.Reason)
+	require.Contains(t, stray.Message, "in no file of Git, and prune is mirror; the deletion waits for `starter approve`")
+
 	// While a file can't be read it may declare the object: an approval has to wait.
 	edit(t, repo, "a bad merge", func(dir string) { write(t, dir, "d.yaml", "<<<<<<< HEAD\n") })
 	reaches(t, "mirroring", func(now workflows.Status) bool { return now.Revision == git(t, repo, "rev-parse", "main") })
@@ -59,6 +65,9 @@ func TestMirrorShowsStraysFirstAndRemovesThemThen(t *testing.T) {
 	s = syncNow(t, "mirroring")
 	require.Equal(t, 1, s.PendingDeletions)
 	require.NotNil(t, get(t, standby, configMaps, ns, "stray"))
+	for _, c := range diff(t, "mirroring", standby).Changes {
+		require.Equal(t, preview.Fail, c.Action, "%+v", c)
+	}
 	edit(t, repo, "an unknown kind", func(dir string) {
 		write(t, dir, "d.yaml", "apiVersion: nowhere.example.com/v1\nkind: Thing\nmetadata: {name: x, namespace: mirror}\n")
 	})

@@ -167,6 +167,12 @@ func (x *Index) Lookup(path string) (Entry, bool) {
 	}, true
 }
 
+// UID of the object of a canonical path; empty when the index knows of none.
+func (x *Index) UID(path string) string {
+	entry, _ := x.Lookup(path)
+	return entry.UID
+}
+
 // find needs x.mu. The resource is nil where the path's is not watched.
 func (x *Index) find(path string) (*resource, *entry) {
 	location, ok := manifest.ParsePath(path)

@@ -69,6 +69,15 @@ func (s Snapshot) Knows(path string) bool {
 	return s.complete
 }
 
+// Current reports whether what is known of an object's resource is all there is, and up to date.
+func (s Snapshot) Current(path string) bool {
+	location, ok := manifest.ParsePath(path)
+	if !ok || !s.Knows(path) {
+		return false
+	}
+	return s.Stale == nil || !s.Stale.Unreachable && !slices.Contains(s.Stale.Resources, location.ResourceName())
+}
+
 // Watches reports whether the resource of a path is watched and its objects are known, so that Index.Lookup
 // tells of each of them.
 func (s Snapshot) Watches(path string) bool {

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"iter"
 	"slices"
 	"strings"
 
@@ -37,6 +38,19 @@ type Candidate struct {
 	Stray bool
 	// Recent: Git still declared it at the last look, so it is none of those that have waited since.
 	Recent bool
+}
+
+// WithoutAliases drops the objects that Git declares under another name: some API servers serve one object in
+// several groups, as OpenShift does a Namespace as a Project. It is the same by its UID.
+func WithoutAliases(candidates []Candidate, declared iter.Seq[string], uid func(path string) string) []Candidate {
+	if len(candidates) == 0 {
+		return nil
+	}
+	inGit := map[string]bool{}
+	for path := range declared {
+		inGit[uid(path)] = true
+	}
+	return slices.DeleteFunc(candidates, func(c Candidate) bool { return c.UID != "" && inGit[c.UID] })
 }
 
 // Deletions is a decision: Objects are to be deleted, or, where Withheld says why, wait for approval.

@@ -2,6 +2,7 @@ package plan_test
 
 import (
 	"fmt"
+	"maps"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -73,4 +74,15 @@ func TestDigestNamesObjectsAndNotTheirNames(t *testing.T) {
 	require.NotEqual(t, digest(a, b), digest(a))
 	require.NotEqual(t, digest(a), digest(plan.Candidate{Path: "a", UID: "another"}), "made anew under the same name")
 	require.Empty(t, digest())
+}
+
+func TestAnObjectThatGitDeclaresUnderAnotherNameStays(t *testing.T) {
+	uids := map[string]string{"cluster/namespaces/shop.yaml": "1", "cluster/namespaces/gone.yaml": ""}
+	candidates := []plan.Candidate{
+		{Path: "cluster/projects.project.openshift.io/shop.yaml", UID: "1"},
+		{Path: "cluster/projects.project.openshift.io/other.yaml", UID: "2"},
+		{Path: "cluster/projects.project.openshift.io/unknown.yaml"},
+	}
+	left := plan.WithoutAliases(candidates, maps.Keys(uids), func(path string) string { return uids[path] })
+	require.Equal(t, []string{"cluster/projects.project.openshift.io/other.yaml", "cluster/projects.project.openshift.io/unknown.yaml"}, plan.Deletions{Objects: left}.Paths())
 }

@@ -25,6 +25,8 @@ func (p *pulling) deletions(ctx context.Context) error {
 			removal.Candidates = append(removal.Candidates, c)
 		}
 	}
+	removal.Candidates = append(removal.Candidates, p.strays(gone)...)
+	removal.Candidates = plan.WithoutAliases(removal.Candidates, p.wanted.Declared(), p.Index.UID)
 	if p.mayDelete != nil {
 		if removal.Candidates, err = p.mayDelete(ctx, removal.Candidates); err != nil {
 			return err
@@ -146,11 +148,14 @@ func (p *pulling) deleted(ctx context.Context, d plan.Deletions, gone map[string
 	if err != nil {
 		return err
 	}
-	for _, path := range d.Paths() {
-		g := gone[path]
+	for _, candidate := range d.Objects {
+		path, g := candidate.Path, gone[candidate.Path]
 		c := Change{
 			Object: manifest.ObjectName(path), Action: Delete, Direction: ToCluster, Reason: GoneFromGit, File: manifest.FileLine(g.Origin.File, g.Origin.Line),
 			Message: "gone from Git since " + short(g.since),
+		}
+		if candidate.Stray {
+			c.Reason, c.File, c.Message = AddedInCluster, "", "in no file of Git, and prune is mirror"
 		}
 		if d.Withheld != "" {
 			c.Action = Withhold
