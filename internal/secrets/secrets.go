@@ -132,7 +132,7 @@ func seal(manifest, dataKey []byte, metadata sops.Metadata, check func(plaintext
 	if err != nil {
 		return nil, fmt.Errorf("encrypt: %w", err)
 	}
-	file, err := store().EmitEncryptedFile(tree)
+	file, err := emit(tree)
 	if err != nil {
 		return nil, fmt.Errorf("encrypt: %w", err)
 	}
