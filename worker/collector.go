@@ -17,8 +17,10 @@ const (
 	// heapFloor is the size in bytes to which the heap may grow whatever is held.
 	heapFloor = 76 << 20
 	// leastGrowth and mostGrowth bound by how much of what is held the heap may grow, in percent.
-	leastGrowth, mostGrowth = 60, 400
-	// calm is how long after a collection a worker counts as idle.
+	leastGrowth, mostGrowth = 50, 400
+	// quiet is the time without a collection that tells of an idle worker: a little less than Go's two minutes.
+	quiet = 110 * time.Second
+	// calm is how long after that the memory that was collected gets to go back to the system.
 	calm = 20 * time.Second
 	// leastRoom is what an idle worker may allocate in any case until the next collection.
 	leastRoom = 8 << 20
@@ -37,10 +39,12 @@ func growth(held uint64) int {
 //
 // Every two minutes Go collects whether there is garbage or not, which is half of what idle ticks on 10,000
 // objects cost. It doesn't while collections follow a limit of the memory alone. So an idle worker has such a
-// limit, which lets the heap grow as far as it might have without; at the first collection it is lifted.
+// limit, which lets the heap grow as far as it might have without; at the first collection it is lifted. The first
+// of Go's own collections still takes place, for it frees what the work before has left.
 type collector struct {
 	limit int64 // the user's, of all memory
 	idle  *time.Timer
+	last  time.Time // of the collections
 }
 
 // paceCollector does nothing where the user has set the pace by GOGC.
@@ -48,7 +52,7 @@ func paceCollector() {
 	if os.Getenv("GOGC") != "" {
 		return
 	}
-	c := &collector{limit: debug.SetMemoryLimit(-1)}
+	c := &collector{limit: debug.SetMemoryLimit(-1), last: time.Now()}
 	c.idle = time.AfterFunc(math.MaxInt64, c.becalm)
 	c.pace()
 }
@@ -58,7 +62,12 @@ func paceCollector() {
 func (c *collector) pace() {
 	debug.SetGCPercent(growth(readMemory().held))
 	debug.SetMemoryLimit(c.limit)
-	c.idle.Reset(calm)
+	if time.Since(c.last) > quiet {
+		c.idle.Reset(calm)
+	} else {
+		c.idle.Stop()
+	}
+	c.last = time.Now()
 	runtime.AddCleanup(new([64]byte), (*collector).pace, c)
 }
 
