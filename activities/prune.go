@@ -110,7 +110,7 @@ func (r *application) candidates(ctx context.Context, repository *repo.Repositor
 			gone[g.Path] = true
 			p.removed[g.Path] = g.Resource
 			if delete(p.kept, g.Path); g.Protected {
-				p.kept[g.Path] = protectedInGit
+				p.kept[g.Path] = desired.ProtectedInGit
 			}
 		}
 	}
@@ -179,9 +179,6 @@ func (r *application) candidate(path string, stray bool) (plan.Candidate, bool) 
 	}
 	return plan.Candidate{}, false
 }
-
-// protectedInGit is a reason to keep an object that the cluster doesn't know of, so that it is remembered.
-var protectedInGit = "when Git declared it last, " + manifest.Protected.String()
 
 // gone lists the objects that an earlier revision declared and this one doesn't. That is undecided while a file
 // that differs can't be read in full: what seems to be gone may stand in there.

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/active-cluster-sync/active-cluster-sync/internal/desired"
 	"github.com/active-cluster-sync/active-cluster-sync/internal/manifest"
 	"github.com/active-cluster-sync/active-cluster-sync/internal/plan"
 	"github.com/active-cluster-sync/active-cluster-sync/workflows"
@@ -25,7 +26,7 @@ func (r *application) strays(gone map[string]bool) (strays []plan.Candidate, kno
 	}
 	protected := map[string]bool{}
 	for _, k := range r.in.Kept {
-		protected[k.Path] = k.Reason == protectedInGit
+		protected[k.Path] = k.Reason == desired.ProtectedInGit
 	}
 	for path := range r.live.All() {
 		if _, decided := gone[path]; decided || protected[path] || r.pulled.Desired.Declares(path) || !r.current(path) {

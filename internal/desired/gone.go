@@ -70,6 +70,10 @@ func (d *State) gone(doc manifest.Document, kinds Kinds) (Gone, bool) {
 	return Gone{Path: path, Resource: resource, Protected: protected}, !d.Declares(path) && !d.rules.Scope.Ignores(path)
 }
 
+// ProtectedInGit is why a Gone that is Protected stays in the cluster. The cluster doesn't know of that, so it has to be
+// remembered.
+var ProtectedInGit = "when Git declared it last, " + manifest.Protected.String()
+
 // Obscure names a file that may declare an object nobody knows of: it can't be read in full, or holds a kind
 // that the cluster doesn't know. It is "" where there is none, so that what Declares denies is in no file.
 func (d *State) Obscure() string {

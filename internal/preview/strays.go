@@ -1,8 +1,7 @@
 package preview
 
 import (
-	"strings"
-
+	"github.com/active-cluster-sync/active-cluster-sync/internal/desired"
 	"github.com/active-cluster-sync/active-cluster-sync/internal/manifest"
 	"github.com/active-cluster-sync/active-cluster-sync/internal/plan"
 	"github.com/active-cluster-sync/active-cluster-sync/workflows"
@@ -23,7 +22,7 @@ func (p *pulling) strays(gone map[string]departed) []plan.Candidate {
 	}
 	protected := map[string]bool{}
 	for _, k := range p.Agreement.Kept {
-		protected[k.Path] = strings.HasSuffix(k.Reason, manifest.Protected.String())
+		protected[k.Path] = k.Reason == desired.ProtectedInGit
 	}
 	var strays []plan.Candidate
 	for path := range p.live.All() {
