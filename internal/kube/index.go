@@ -31,6 +31,7 @@ type Index struct {
 	running    sync.WaitGroup // all goroutines of Run
 	rereads    rereads
 	schemas    schemas
+	lanes      *lanes
 
 	mu sync.Mutex
 	// changed is closed, and replaced, when something happened that a caller may be waiting for.
@@ -97,6 +98,7 @@ func (c *Cluster) NewIndex(o IndexOptions) *Index {
 		rediscover: make(chan struct{}, 1),
 		slots:      make(chan struct{}, parallelLists),
 		rereads:    newRereads(),
+		lanes:      newLanes(),
 		changed:    make(chan struct{}),
 		tree:       tree.NewEditor(tree.Tree{}),
 		left:       tree.NewEditor(tree.Tree{}),

@@ -7,9 +7,9 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/go-git/go-git/v5/plumbing"
-	"golang.org/x/sync/errgroup"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
@@ -79,12 +79,9 @@ type Written struct {
 
 // ApplyOptions says how Apply works.
 type ApplyOptions struct {
-	Parallel int                   // how many writes at a time; 0 means 16
 	Progress func(done, total int) // called after each write, one call at a time; may be nil
 	DryRun   bool                  // as DryRun does
 }
-
-const defaultParallel = 16
 
 // Apply makes objects what the writes say. Each is done whatever becomes of the others, in no order, and
 // the results are in the order of the writes. The answers of the API server are in the index when Apply
@@ -106,24 +103,24 @@ func (x *Index) ApplyAll(ctx context.Context, writes iter.Seq[Write], total int,
 	results := make([]Written, 0, total) // of that capacity: each write has a place in it that doesn't move
 	var mu sync.Mutex
 	done := 0
-	group := new(errgroup.Group)
-	if group.SetLimit(defaultParallel); o.Parallel > 0 {
-		group.SetLimit(o.Parallel)
-	}
+	x.lanes.begin()
+	var writing sync.WaitGroup
 	for write := range writes {
 		results = append(results, Written{})
 		result := &results[len(results)-1]
-		group.Go(func() error {
+		x.lanes.enter()
+		writing.Go(func() {
+			began := time.Now()
 			*result = w.do(ctx, write)
+			x.lanes.leave(time.Since(began), result.Err == nil && result.Action != Unchanged && result.Action != Skipped)
 			mu.Lock()
 			defer mu.Unlock()
 			if done++; o.Progress != nil {
 				o.Progress(done, total)
 			}
-			return nil
 		})
 	}
-	_ = group.Wait()
+	writing.Wait()
 	return results
 }
 

@@ -162,7 +162,7 @@ func TestBadObjectsDontStopTheRest(t *testing.T) {
 		writes = append(writes, wanted(t, index, text))
 	}
 	calls := 0
-	results := index.Apply(t.Context(), writes, kube.ApplyOptions{Parallel: 5, Progress: func(done, total int) {
+	results := index.Apply(t.Context(), writes, kube.ApplyOptions{Progress: func(done, total int) {
 		calls++
 		require.Equal(t, calls, done)
 		require.Equal(t, 60, total)
@@ -362,7 +362,7 @@ func TestUnreachableAPIServerFailsTheRestAtOnce(t *testing.T) {
 	g.Shut()
 	ctx, cancel := contextWithin(t, 30)
 	defer cancel()
-	for _, r := range index.Apply(ctx, writes, kube.ApplyOptions{Parallel: 4}) {
+	for _, r := range index.Apply(ctx, writes, kube.ApplyOptions{}) {
 		require.Equal(t, kube.Failed, r.Action)
 		require.ErrorIs(t, r.Err, kube.ErrUnreachable)
 	}
