@@ -68,10 +68,11 @@ func serve(ctx context.Context, s settings) error {
 	failed := make(chan error, len(s.clusters))
 	var workers []*served
 	defer func() { stopAll(workers, s.stopTimeout) }()
+	cores := takeCores()
 	for _, c := range s.clusters {
 		w, err := start(ctx, service{
 			name: c.name, temporal: temporal, kube: connections[c.name], settings: s,
-			metrics: page.Cluster(c.name), failed: failed,
+			metrics: page.Cluster(c.name), cores: cores, failed: failed,
 		})
 		if err != nil {
 			return fmt.Errorf("cluster %s: %w", c.name, err)
@@ -171,6 +172,7 @@ type service struct {
 	temporal client.Client
 	kube     *kube.Cluster
 	metrics  metrics.Cluster
+	cores    []interceptor.WorkerInterceptor
 	failed   chan<- error // gets an error that the worker can't go on after
 }
 
@@ -208,6 +210,7 @@ func (s service) worker(working context.Context) worker.Worker {
 		BackgroundActivityContext: working,
 		WorkerStopTimeout:         s.stopTimeout + reportLimit,
 		DeploymentOptions:         s.deployment,
+		Interceptors:              s.cores,
 		// Heartbeats bring the word that an activity was canceled; by default the SDK would hold them back
 		// for most of the heartbeat timeout.
 		MaxHeartbeatThrottleInterval: 3 * time.Second,
