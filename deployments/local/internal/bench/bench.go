@@ -121,10 +121,10 @@ type run struct {
 func newRun(ctx context.Context, stack Stack, settings Settings, n int, progress Progress) (*run, error) {
 	r := &run{Stack: stack, Settings: settings, Progress: progress, objects: objects(n)}
 	var err error
-	if r.primary, err = newSite(ctx, stack.Cluster, stack.Dir); err != nil {
+	if r.primary, err = newSite(ctx, stack.Cluster, stack.Dir, 0); err != nil {
 		return nil, err
 	}
-	if r.gitWire, err = newWire(ctx, strings.TrimPrefix(stack.Git.URL(), "http://")); err != nil {
+	if r.gitWire, err = newWire(ctx, strings.TrimPrefix(stack.Git.URL(), "http://"), 0); err != nil {
 		r.primary.wire.close()
 		return nil, err
 	}

@@ -10,6 +10,9 @@ import (
 // pull is compared: as many as it has itself.
 const rawConnections = 16
 
+// roundTrip is the way to a cluster on the other side of a continent and back.
+const roundTrip = 50 * time.Millisecond
+
 // pull measures what it takes to make an empty cluster of what the numbered
 // product run has pushed. Each way gets a cluster of its own, one after the
 // other.
@@ -28,23 +31,43 @@ func (r *run) pull(ctx context.Context, number int) (result Pull, err error) {
 	if result.Raw.Objects != result.First.Changed {
 		return result, fmt.Errorf("the pull wrote %g objects, raw requests wrote %g: the figures can't be compared", result.First.Changed, result.Raw.Objects)
 	}
-	result.Kubectl, err = r.kubectlApply(ctx, fmt.Sprintf("kubectl-%d", number), bodies)
+	if result.Kubectl, err = r.kubectlApply(ctx, fmt.Sprintf("kubectl-%d", number), bodies, 0); err != nil {
+		return result, err
+	}
+	if result.Far, err = r.far(ctx, fmt.Sprintf("far-%d", number), pushed); err != nil {
+		return result, err
+	}
+	result.FarKubectl, err = r.kubectlApply(ctx, fmt.Sprintf("far-kubectl-%d", number), bodies, roundTrip)
 	return result, err
 }
 
 // standby measures the product's worker with strategy pull.
 func (r *run) standby(ctx context.Context, name string, pushed branch) (result Pull, err error) {
-	on, err := r.fresh(ctx, name)
-	if err != nil {
-		return result, err
-	}
-	defer on.discard()
-	p := &pullRun{productRun{branch: pushed}}
-	err = r.work(ctx, on, name, &p.productRun, func(ctx context.Context) error {
+	err = r.pulling(ctx, name, pushed, 0, func(ctx context.Context, p *pullRun) error {
 		result, err = p.measure(ctx)
 		return err
 	})
 	return result, err
+}
+
+// far measures the first pull into a cluster that is far away from the worker.
+func (r *run) far(ctx context.Context, name string, pushed branch) (result Cost, err error) {
+	err = r.pulling(ctx, name, pushed, roundTrip, func(ctx context.Context, p *pullRun) error {
+		_, err := p.take(ctx, []step{{"first pull, from a distance", &result, p.first}})
+		return err
+	})
+	return result, err
+}
+
+// pulling runs a new worker for a new cluster while its pull is measured.
+func (r *run) pulling(ctx context.Context, name string, pushed branch, roundTrip time.Duration, measure func(context.Context, *pullRun) error) error {
+	on, err := r.fresh(ctx, name, roundTrip)
+	if err != nil {
+		return err
+	}
+	defer on.discard()
+	p := &pullRun{productRun{branch: pushed}}
+	return r.work(ctx, on, name, &p.productRun, func(ctx context.Context) error { return measure(ctx, p) })
 }
 
 // pullRun is the measuring of a worker that pulls.

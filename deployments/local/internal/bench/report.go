@@ -72,7 +72,8 @@ func (r Report) page() string {
 	paragraph("A ratio says how often the product's figure fits into that of `kubectl get` and `git push`. How all this was measured is told below.")
 	paragraph(costTable(r.Sizes).markdown())
 	paragraph("## Pull")
-	paragraph("An empty cluster becomes what was pushed. \"Of raw\" is the rate in percent of that of raw POSTs, \"kubectl's\" how often the rate of kubectl fits into it.")
+	paragraph(fmt.Sprintf("An empty cluster becomes what was pushed. \"Of raw\" is the rate in percent of that of raw POSTs, \"kubectl's\" how often the rate of kubectl fits into it. "+
+		"\"From a distance\": the API server is %d ms away, there and back.", roundTrip.Milliseconds()))
 	paragraph(pullTable(r.Sizes).markdown())
 	paragraph("## Push-pull")
 	paragraph("The enrolment of the first push goes on with strategy push-pull. Latency is the time from the edit until the other side has it.")
@@ -139,8 +140,9 @@ run with nothing to commit. CPU time is what its processes and their children us
 RSS that of the largest. "One by one" is the same with a kubectl for each resource, which is how such a script is
 mostly written.
 
-**Pull** has three further control planes, one after the other, so that each way begins with an empty cluster: what the
-worker pushed before is applied by another worker, created by raw requests, and a share of it applied by kubectl.
+**Pull** has five further control planes, one after the other, so that each way begins with an empty cluster: what the
+worker pushed before is applied by another worker, created by raw requests, and a share of it applied by kubectl; then by a worker
+and by kubectl from a distance.
 
 - First pull: `+"`starter enroll --strategy pull --lock off`"+` with the age identity of the primary, from its start until the end
   of the Apply that wrote everything, after which `+"`starter status`"+` is InSync. It is all that a user waits for: the checks
@@ -156,6 +158,8 @@ worker pushed before is applied by another worker, created by raw requests, and 
   controllers are done. The time is that of the tick: from the beginning of its first activity until the end of the
   Apply that restored all.
 - Idle tick: as above.
+- From a distance: the relay before the API server holds back what goes either way, so that an answer takes %d ms longer;
+  it limits no rate. The worker's way to Git and to Temporal stays short. kubectl applies %d of the objects.
 
 **Push-pull** is measured with the worker and the enrolment of the first push, once `+"`starter set-strategy`"+` has changed the
 strategy: %d edits of one ConfigMap in the cluster, and as many of its file in Git by a commit on the server, the median of
@@ -164,7 +168,7 @@ each. Idle ticks are taken off as above.
 API requests are counted in the API server's audit log, by the user that each side has to itself; Git requests in the Git
 server's log. Bytes are those on the wire in both directions, TLS and headers included, counted by a relay before either
 server. Git objects are those that arrived in the repository.
-`, perNamespace, times(s.Repeat), s.IntervalSeconds, s.IdleTicks, s.Edits, rawConnections, share, s.Many, s.Edits)
+`, perNamespace, times(s.Repeat), s.IntervalSeconds, s.IdleTicks, s.Edits, rawConnections, share, s.Many, roundTrip.Milliseconds(), farShare, s.Edits)
 }
 
 func times(n int) string {

@@ -57,6 +57,7 @@ func requirements(sizes []Size) []Requirement {
 	raw := pull.Raw.perSecond()
 	all.judge("first pull, share of the rate of raw POSTs", "at least 60 %", over(pull.First.written().perSecond(), raw)*100, " %", func(v float64) bool { return v >= 60 })
 	all.judge("first pull, times as fast as kubectl apply --server-side", "at least 10", over(pull.First.written().perSecond(), pull.Kubectl.perSecond()), "", func(v float64) bool { return v >= 10 })
+	all.judge("first pull from a distance, times as fast as kubectl apply --server-side", "at least 10", over(pull.Far.written().perSecond(), pull.FarKubectl.perSecond()), "", func(v float64) bool { return v >= 10 })
 	all.judge("restored drift, share of the rate of raw POSTs", "at least 50 %", over(pull.Drift.written().perSecond(), raw)*100, " %", func(v float64) bool { return v >= 50 })
 	all.judge("idle pull tick, worker CPU", "under 10 ms", pull.Idle.CPU*1e3, " ms", func(v float64) bool { return v < 10 })
 	all.count("idle pull tick, API requests", "0", at, pull.Idle.allAPIRequests(), func(v float64) bool { return v == 0 })

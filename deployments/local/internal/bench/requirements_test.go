@@ -28,6 +28,8 @@ func TestRequirementsAreJudged(t *testing.T) {
 		"pull is too slow":    {func(s *Size) { s.Pull.First.Wall = 14 }, "first pull, share of the rate of raw POSTs", Missed},
 		"kubectl is slower":   {func(*Size) {}, "first pull, times as fast as kubectl apply --server-side", Met},
 		"kubectl is as fast":  {func(s *Size) { s.Pull.Kubectl.Seconds = 1 }, "first pull, times as fast as kubectl apply --server-side", Missed},
+		"kubectl, far away":   {func(*Size) {}, "first pull from a distance, times as fast as kubectl apply --server-side", Met},
+		"a pull, too slow":    {func(s *Size) { s.Pull.Far.Wall = 120 }, "first pull from a distance, times as fast as kubectl apply --server-side", Missed},
 		"drift":               {func(*Size) {}, "restored drift, share of the rate of raw POSTs", Met},
 		"drift, too slow":     {func(s *Size) { s.Pull.Drift.Wall = 1.7 }, "restored drift, share of the rate of raw POSTs", Missed},
 		"no raw requests":     {func(s *Size) { s.Pull.Raw = Rate{} }, "restored drift, share of the rate of raw POSTs", NotMeasured},

@@ -58,6 +58,9 @@ type Pull struct {
 	// Raw and Kubectl are the first pull's rivals, each on an empty cluster.
 	Raw     Rate `json:"rawPosts"`
 	Kubectl Rate `json:"kubectlApply"`
+	// Far and FarKubectl are the first pull and kubectl from a distance.
+	Far        Cost `json:"firstPullFromADistance"`
+	FarKubectl Rate `json:"kubectlApplyFromADistance"`
 }
 
 // Rate is how fast objects were created.
@@ -176,17 +179,19 @@ func medianCosts(all []Costs) Costs {
 }
 
 func medianPull(all []Pull) Pull {
-	var first, idle, drift []Cost
-	var raw, kubectl []Rate
+	var first, idle, drift, far []Cost
+	var raw, kubectl, farKubectl []Rate
 	var peaks []float64
 	for _, pull := range all {
 		first, idle, drift = append(first, pull.First), append(idle, pull.Idle), append(drift, pull.Drift)
 		raw, kubectl = append(raw, pull.Raw), append(kubectl, pull.Kubectl)
+		far, farKubectl = append(far, pull.Far), append(farKubectl, pull.FarKubectl)
 		peaks = append(peaks, pull.PeakRSS)
 	}
 	return Pull{
 		First: medianCost(first), Idle: medianCost(idle), Drift: medianCost(drift),
 		PeakRSS: median(peaks), Raw: medianRate(raw), Kubectl: medianRate(kubectl),
+		Far: medianCost(far), FarKubectl: medianRate(farKubectl),
 	}
 }
 

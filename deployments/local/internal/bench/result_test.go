@@ -36,11 +36,12 @@ func TestMedianOfCostsTakesEachFigureForItself(t *testing.T) {
 
 func TestMedianOfPullsTakesEachFigureForItself(t *testing.T) {
 	got := medianPull([]Pull{
-		{First: Cost{Wall: 1}, Drift: Cost{Apply: 30}, PeakRSS: 5, Raw: Rate{Objects: 10, Seconds: 7}, Kubectl: Rate{CPU: 3}},
-		{First: Cost{Wall: 3}, Drift: Cost{Apply: 10}, PeakRSS: 4, Raw: Rate{Objects: 10, Seconds: 9}, Kubectl: Rate{CPU: 1}},
-		{First: Cost{Wall: 2}, Drift: Cost{Apply: 20}, PeakRSS: 6, Raw: Rate{Objects: 10, Seconds: 8}, Kubectl: Rate{CPU: 2}},
+		{First: Cost{Wall: 1}, Drift: Cost{Apply: 30}, PeakRSS: 5, Raw: Rate{Objects: 10, Seconds: 7}, Kubectl: Rate{CPU: 3}, Far: Cost{Wall: 5}, FarKubectl: Rate{Seconds: 4}},
+		{First: Cost{Wall: 3}, Drift: Cost{Apply: 10}, PeakRSS: 4, Raw: Rate{Objects: 10, Seconds: 9}, Kubectl: Rate{CPU: 1}, Far: Cost{Wall: 7}, FarKubectl: Rate{Seconds: 3}},
+		{First: Cost{Wall: 2}, Drift: Cost{Apply: 20}, PeakRSS: 6, Raw: Rate{Objects: 10, Seconds: 8}, Kubectl: Rate{CPU: 2}, Far: Cost{Wall: 6}, FarKubectl: Rate{Seconds: 5}},
 	})
-	if got.First.Wall != 2 || got.Drift.Apply != 20 || got.PeakRSS != 5 || got.Raw != (Rate{Objects: 10, Seconds: 8}) || got.Kubectl.CPU != 2 {
+	if got.First.Wall != 2 || got.Drift.Apply != 20 || got.PeakRSS != 5 || got.Raw != (Rate{Objects: 10, Seconds: 8}) || got.Kubectl.CPU != 2 ||
+		got.Far.Wall != 6 || got.FarKubectl.Seconds != 4 {
 		t.Errorf("got %+v", got)
 	}
 }
@@ -85,8 +86,8 @@ func TestReportIsWrittenInItsShape(t *testing.T) {
 			}
 			Baseline map[string]any
 			Pull     struct {
-				FirstPull, IdleTick, DriftTick struct{ WallSeconds, ApplySeconds, CPUSeconds, ChangedFiles float64 }
-				RawPosts, KubectlApply         struct{ Objects, WallSeconds float64 }
+				FirstPull, IdleTick, DriftTick, FirstPullFromADistance struct{ WallSeconds, ApplySeconds, CPUSeconds, ChangedFiles float64 }
+				RawPosts, KubectlApply, KubectlApplyFromADistance      struct{ Objects, WallSeconds float64 }
 			}
 		}
 		Requirements []struct{ What, Verdict string }
@@ -102,11 +103,12 @@ func TestReportIsWrittenInItsShape(t *testing.T) {
 		product.FirstPush.APIRequests["watch"] != 60 || product.PeakRSSBytes != 150e6 {
 		t.Errorf("got %+v", product)
 	}
-	if got.Machine.Cores != 2 || got.Settings.IntervalSeconds != 10 || len(got.Requirements) != 19 {
+	if got.Machine.Cores != 2 || got.Settings.IntervalSeconds != 10 || len(got.Requirements) != 20 {
 		t.Errorf("got %+v, %+v, %d requirements", got.Machine, got.Settings, len(got.Requirements))
 	}
 	if pull := got.Sizes[1].Pull; pull.FirstPull.WallSeconds != 10 || pull.FirstPull.ApplySeconds != 9 || pull.DriftTick.ChangedFiles != 1000 ||
-		pull.RawPosts.Objects != 10101 || pull.KubectlApply.WallSeconds != 10 {
+		pull.RawPosts.Objects != 10101 || pull.KubectlApply.WallSeconds != 10 ||
+		pull.FirstPullFromADistance.WallSeconds != 12 || pull.KubectlApplyFromADistance.Objects != 150 {
 		t.Errorf("got %+v", pull)
 	}
 	if _, ok := got.Sizes[1].Baseline["manyObjectsTick"]; !ok {
@@ -142,6 +144,9 @@ func sample() Report {
 				PeakRSS: 180e6,
 				Raw:     Rate{Objects: 10101 * scale, Seconds: 8 * scale},
 				Kubectl: Rate{Objects: 400, Seconds: 10, CPU: 5},
+
+				Far:        Cost{Wall: 12 * scale, Apply: 10 * scale, CPU: 8 * scale, Changed: 10101 * scale},
+				FarKubectl: Rate{Objects: 150, Seconds: 10, CPU: 2},
 			},
 		}
 	}

@@ -10,13 +10,14 @@ import (
 	"time"
 )
 
-// share is how many objects kubectl applies: some ten seconds of work.
-const share = 1500
+// share is how many objects kubectl applies, farShare how many from a distance:
+// some ten seconds of work.
+const share, farShare = 1500, 200
 
 // raw creates the objects by requests that cost the client nothing but sending
 // them: the API server's own speed.
 func (r *run) raw(ctx context.Context, name string, bodies []body) (Rate, error) {
-	on, err := r.fresh(ctx, name)
+	on, err := r.fresh(ctx, name, 0)
 	if err != nil {
 		return Rate{}, err
 	}
@@ -63,8 +64,8 @@ func create(ctx context.Context, a *api, bodies []body) (created int64, err erro
 
 // kubectlApply measures kubectl on a share of the objects: those of the first
 // namespaces. What these need is there already, and kubectl knows the resources.
-func (r *run) kubectlApply(ctx context.Context, name string, bodies []body) (Rate, error) {
-	on, err := r.fresh(ctx, name)
+func (r *run) kubectlApply(ctx context.Context, name string, bodies []body, roundTrip time.Duration) (Rate, error) {
+	on, err := r.fresh(ctx, name, roundTrip)
 	if err != nil {
 		return Rate{}, err
 	}
@@ -74,7 +75,11 @@ func (r *run) kubectlApply(ctx context.Context, name string, bodies []body) (Rat
 		return Rate{}, err
 	}
 	files := filepath.Join(r.Dir, name+".files")
-	n, err := writeShare(files, bodies)
+	most := share
+	if roundTrip > 0 {
+		most = farShare
+	}
+	n, err := writeShare(files, bodies, most)
 	if err != nil {
 		return Rate{}, err
 	}
@@ -93,9 +98,9 @@ func (r *run) kubectlApply(ctx context.Context, name string, bodies []body) (Rat
 }
 
 // writeShare writes the first objects that lie in a namespace to a directory.
-func writeShare(directory string, bodies []body) (n int, err error) {
+func writeShare(directory string, bodies []body, most int) (n int, err error) {
 	for _, b := range bodies {
-		if !b.namespaced || n == share {
+		if !b.namespaced || n == most {
 			continue
 		}
 		folder := filepath.Join(directory, filepath.FromSlash(b.collection))

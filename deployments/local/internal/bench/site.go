@@ -4,6 +4,7 @@ import (
 	"context"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/active-cluster-sync/active-cluster-sync/deployments/local/internal/controlplane"
 )
@@ -27,13 +28,13 @@ type site struct {
 	wire *wire
 }
 
-func newSite(ctx context.Context, plane *controlplane.ControlPlane, dir string) (*site, error) {
+func newSite(ctx context.Context, plane *controlplane.ControlPlane, dir string, roundTrip time.Duration) (*site, error) {
 	tls, err := plane.ClientTLS("")
 	if err != nil {
 		return nil, err
 	}
 	s := &site{ControlPlane: plane, dir: dir, api: newAPI(plane.URL(), tls)}
-	if s.wire, err = newWire(ctx, strings.TrimPrefix(plane.URL(), "https://")); err != nil {
+	if s.wire, err = newWire(ctx, strings.TrimPrefix(plane.URL(), "https://"), roundTrip/2); err != nil {
 		return nil, err
 	}
 	for _, user := range Audited() {
@@ -45,14 +46,15 @@ func newSite(ctx context.Context, plane *controlplane.ControlPlane, dir string) 
 	return s, nil
 }
 
-// fresh starts a cluster that is empty. It is to be ended with discard.
-func (r *run) fresh(ctx context.Context, name string) (*site, error) {
+// fresh starts a cluster that is empty, and for those who are measured some way
+// off. It is to be ended with discard.
+func (r *run) fresh(ctx context.Context, name string, roundTrip time.Duration) (*site, error) {
 	r.Step("starting cluster %s", name)
 	plane, err := r.Fresh(ctx, name)
 	if err != nil {
 		return nil, err
 	}
-	s, err := newSite(ctx, plane, r.Dir)
+	s, err := newSite(ctx, plane, r.Dir, roundTrip)
 	if err != nil {
 		plane.Stop()
 	}

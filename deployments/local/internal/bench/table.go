@@ -114,18 +114,22 @@ func pullTable(sizes []Size) *table {
 	t := &table{header: []string{"objects", "what", "written", "wall", "of it Apply", "objects/s", "of raw", "kubectl's", "CPU", "API requests", "API bytes", "Git requests"}}
 	for _, size := range sizes {
 		pull := size.Pull
+		kubectl := pull.Kubectl
 		row := func(what string, rate Rate, rest ...string) {
 			t.row(append([]string{count(size.Objects), what, number(rate.Objects), seconds(rate.Seconds), rest[0], perSecond(rate),
-				percentage(rate, pull.Raw), ratio(rate.perSecond(), pull.Kubectl.perSecond()), seconds(rate.CPU)}, rest[1:]...)...)
+				percentage(rate, pull.Raw), ratio(rate.perSecond(), kubectl.perSecond()), seconds(rate.CPU)}, rest[1:]...)...)
 		}
 		product := func(what string, c Cost) {
 			row(what, c.written(), seconds(c.Apply), number(c.allAPIRequests()), byteCount(c.APIBytes), number(c.GitRequests))
 		}
 		product("first pull", pull.First)
 		row("raw POSTs", pull.Raw, nothing, nothing, nothing, nothing)
-		row("kubectl apply --server-side", pull.Kubectl, nothing, nothing, nothing, nothing)
+		row("kubectl apply --server-side", kubectl, nothing, nothing, nothing, nothing)
 		product("drift restored", pull.Drift)
 		product("idle tick", pull.Idle)
+		kubectl = pull.FarKubectl
+		product("first pull, from a distance", pull.Far)
+		row("kubectl apply, from a distance", kubectl, nothing, nothing, nothing, nothing)
 	}
 	return t
 }

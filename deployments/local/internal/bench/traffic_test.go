@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 )
 
 func TestRequestsAreCountedByUserFromAPositionOn(t *testing.T) {
@@ -53,6 +54,12 @@ func TestGitRequestsAreThoseForOneRepository(t *testing.T) {
 }
 
 func TestWireCountsBothDirections(t *testing.T) {
+	for _, away := range []time.Duration{0, 50 * time.Millisecond} {
+		t.Run(away.String(), func(t *testing.T) { wireCounts(t, away) })
+	}
+}
+
+func wireCounts(t *testing.T, away time.Duration) {
 	var binding net.ListenConfig
 	server, err := binding.Listen(t.Context(), "tcp4", "127.0.0.1:0")
 	if err != nil {
@@ -68,7 +75,7 @@ func TestWireCountsBothDirections(t *testing.T) {
 		_, _ = io.ReadAll(client)
 		_, _ = client.Write(make([]byte, 3000))
 	}()
-	w, err := newWire(t.Context(), server.Addr().String())
+	w, err := newWire(t.Context(), server.Addr().String(), away)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -81,6 +88,7 @@ func TestWireCountsBothDirections(t *testing.T) {
 	if _, err := client.Write(make([]byte, 500)); err != nil {
 		t.Fatal(err)
 	}
+	began := time.Now()
 	// The server answers when there is nothing more to read.
 	if err := client.(*net.TCPConn).CloseWrite(); err != nil {
 		t.Fatal(err)
@@ -88,6 +96,9 @@ func TestWireCountsBothDirections(t *testing.T) {
 	answer, err := io.ReadAll(client)
 	if err != nil || len(answer) != 3000 {
 		t.Errorf("%d bytes came back, %v", len(answer), err)
+	}
+	if took := time.Since(began); took < 2*away {
+		t.Errorf("there and back in %s, at %s each way", took, away)
 	}
 	if got := w.bytes.Load(); got != 3500 {
 		t.Errorf("%d bytes are counted, want 3500", got)

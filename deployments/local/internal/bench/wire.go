@@ -2,10 +2,12 @@ package bench
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net"
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
 // wire passes connections on to a server and counts the bytes of both
@@ -14,19 +16,21 @@ import (
 type wire struct {
 	listener net.Listener
 	target   string // host:port
-	bytes    atomic.Int64
-	ended    sync.WaitGroup
-	cancel   context.CancelFunc
+	// away is the time that each direction takes.
+	away   time.Duration
+	bytes  atomic.Int64
+	ended  sync.WaitGroup
+	cancel context.CancelFunc
 }
 
-func newWire(ctx context.Context, target string) (*wire, error) {
+func newWire(ctx context.Context, target string, away time.Duration) (*wire, error) {
 	var binding net.ListenConfig
 	listener, err := binding.Listen(ctx, "tcp4", "127.0.0.1:0")
 	if err != nil {
 		return nil, err
 	}
 	ctx, cancel := context.WithCancel(ctx)
-	w := &wire{listener: listener, target: target, cancel: cancel}
+	w := &wire{listener: listener, target: target, away: away, cancel: cancel}
 	w.ended.Go(func() {
 		for {
 			client, err := listener.Accept()
@@ -66,13 +70,63 @@ func (w *wire) carry(ctx context.Context, client net.Conn) {
 // copy ends when from has no more; its end is passed on, the other direction
 // may still have something to say.
 func (w *wire) copy(to, from net.Conn) {
-	if _, err := io.Copy(counting{to, &w.bytes}, from); err != nil {
+	if err := w.pass(counting{to, &w.bytes}, from); err != nil {
 		cut(from)
 		cut(to)
 		return
 	}
 	if half, ok := to.(interface{ CloseWrite() error }); ok {
 		_ = half.CloseWrite() // the other end may be gone already
+	}
+}
+
+// pass hands on what it reads when the time has passed that the way takes; the
+// way holds as much as is sent.
+func (w *wire) pass(to io.Writer, from net.Conn) error {
+	if w.away == 0 {
+		_, err := io.Copy(to, from)
+		return err
+	}
+	way := make(chan packet, 1<<12)
+	var lost error
+	var arrival sync.WaitGroup
+	arrival.Go(func() {
+		for p := range way {
+			time.Sleep(time.Until(p.due))
+			if lost != nil {
+				continue
+			}
+			if _, lost = to.Write(p.bytes); lost != nil {
+				cut(from) // which ends the sending
+			}
+		}
+	})
+	err := w.send(way, from)
+	close(way)
+	arrival.Wait()
+	return errors.Join(lost, err)
+}
+
+// packet is on its way until it is due.
+type packet struct {
+	due   time.Time
+	bytes []byte
+}
+
+// send ends when from has no more.
+func (w *wire) send(way chan<- packet, from io.Reader) error {
+	for {
+		buffer := make([]byte, 16<<10)
+		n, err := from.Read(buffer)
+		if n > 0 {
+			way <- packet{time.Now().Add(w.away), buffer[:n]}
+		}
+		switch {
+		case errors.Is(err, io.EOF):
+			return nil
+		case err != nil:
+			return err
+		}
 	}
 }
 
