@@ -60,14 +60,6 @@ func (a *Activities) remember(repository *repo.Repository, v *view, config workf
 	return false
 }
 
-// failing is an object that could not be applied.
-type failing struct {
-	plan.Write
-	attempts int
-	next     time.Time
-	failure  workflows.Failure
-}
-
 // application is one run of Apply.
 type application struct {
 	*Activities
@@ -138,19 +130,6 @@ func (r *application) choose(ctx context.Context, repository *repo.Repository) (
 	return r.exchange.ToApply(), nil
 }
 
-// unapplied are the objects that the cluster doesn't have as Git says, for the strategy to come.
-func (r *application) unapplied() (open []workflows.Open, count int) {
-	for _, path := range slices.Sorted(maps.Keys(r.pulled.failing)) {
-		if r.pulled.failing[path].Git.IsZero() {
-			continue
-		}
-		if count++; count <= workflows.MaxOpen {
-			open = append(open, workflows.Open{Path: path})
-		}
-	}
-	return open, count
-}
-
 // git is what Git asks for, without ignored namespaces.
 func (r *application) git() tree.Tree {
 	return r.Within(r.pulled.Desired.Tree())
@@ -185,17 +164,6 @@ func allPaths(t tree.Tree) []string {
 	paths := make([]string, 0, t.Len())
 	for path := range t.All() {
 		paths = append(paths, path)
-	}
-	return paths
-}
-
-// due lists the failing objects whose time has come.
-func (r *application) due() []string {
-	var paths []string
-	for path, f := range r.pulled.failing {
-		if !time.Now().Before(f.next) {
-			paths = append(paths, path)
-		}
 	}
 	return paths
 }
@@ -334,28 +302,6 @@ func (r *application) note(path string, action kube.Action) {
 	if len(r.changes.Objects) < workflows.MaxListed {
 		r.changes.Objects = append(r.changes.Objects, manifest.ObjectName(path))
 	}
-}
-
-// Bounds of the time between two tries of one object.
-const (
-	firstRetry = 5 * time.Second
-	lastRetry  = 5 * time.Minute
-	// servedRetry is for kinds that the cluster may come to serve without any change of their definition.
-	servedRetry = 30 * time.Second
-)
-
-// fail remembers an object that could not be applied, and when to try it again.
-func (r *application) fail(w plan.Write, err error) {
-	f := r.pulled.failing[w.Path]
-	if f == nil || f.Git != w.Git {
-		f = &failing{}
-		r.pulled.failing[w.Path] = f
-	}
-	f.Write = w
-	f.next = time.Now().Add(min(firstRetry<<min(f.attempts, 10), lastRetry))
-	f.attempts++
-	f.failure = r.failure(w.Path, err)
-	r.Logger.Warn("object not applied", "cluster", r.Cluster, "object", f.failure.Object, "file", f.failure.File, "error", err.Error())
 }
 
 // awaitKinds waits until the CustomResourceDefinitions that were just written are served and lists the
