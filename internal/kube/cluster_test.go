@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/pem"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
@@ -11,7 +12,9 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -152,6 +155,33 @@ func TestWatchedSecretIsReadWithoutRequests(t *testing.T) {
 
 	require.NoError(t, admin.DeleteSecret(t.Context(), ns, "git-credentials"))
 	until(t, "it is gone", func() bool { _, err := w.Get(t.Context()); return strings.Contains(fmt.Sprint(err), "no credentials") })
+}
+
+func TestASecretThatTheWatchHasNotToldOfYetIsRead(t *testing.T) {
+	t.Parallel()
+	g := newGate(t)
+	var listed atomic.Bool
+	g.tampering(func(request string, body io.ReadCloser) io.ReadCloser {
+		if !strings.HasPrefix(request, "STREAM ") && !strings.HasPrefix(request, "WATCH ") {
+			return body
+		}
+		return swallow(body, func(e event) bool {
+			listed.Store(listed.Load() || e.Type == "BOOKMARK")
+			return e.Object.Metadata.Name == "git-credentials"
+		})
+	})
+	c, ns := g.cluster(), namespace(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	w := c.WatchSecret(ctx, ns, "git-credentials")
+	until(t, "the watch is up", listed.Load)
+	require.NoError(t, connectAdmin(t).WriteSecret(t.Context(), ns, "git-credentials", map[string][]byte{"password": []byte("one")}, nil))
+	for range 50 { // the bookmark may still be on its way to the watch
+		data, err := w.Get(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, "one", string(data["password"]))
+		time.Sleep(2 * time.Millisecond)
+	}
 }
 
 func TestSecretThatMayNotBeWatchedIsRead(t *testing.T) {

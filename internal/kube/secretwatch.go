@@ -30,8 +30,8 @@ type SecretWatch struct {
 	data   map[string][]byte // nil: there is no such Secret
 }
 
-// WatchSecret starts to watch one Secret, until ctx ends. It needs the permissions to list and to watch
-// that Secret; without them, and as long as the API server doesn't answer, each Get reads it.
+// WatchSecret starts to watch one Secret, until ctx ends. It needs the permissions to list, to watch and to get
+// that Secret; without the first two, and as long as the API server doesn't answer, each Get reads it.
 func (c *Cluster) WatchSecret(ctx context.Context, namespace, name string) *SecretWatch {
 	w := &SecretWatch{cluster: c, namespace: namespace, name: name}
 	source := &cache.ListWatch{ListWithContextFunc: w.list, WatchFuncWithContext: w.watch}
@@ -41,16 +41,15 @@ func (c *Cluster) WatchSecret(ctx context.Context, namespace, name string) *Secr
 	return w
 }
 
-// Get returns the Secret's content, or ErrNoCredentials where there is no such Secret.
+// Get returns the Secret's content, or ErrNoCredentials where there is no such Secret. That is asked for, and not
+// taken from the watch: enrolling makes the Secret, and over a long way the watch tells of it after the enrolment's
+// first tick has begun.
 func (w *SecretWatch) Get(ctx context.Context) (map[string][]byte, error) {
 	w.mu.Lock()
 	current, data := w.listed && (w.since.IsZero() || time.Since(w.since) < patience), w.data
 	w.mu.Unlock()
-	switch {
-	case !current:
+	if !current || data == nil {
 		return w.cluster.ReadSecret(ctx, w.namespace, w.name)
-	case data == nil:
-		return nil, noCredentials(w.namespace, w.name)
 	}
 	return data, nil
 }
