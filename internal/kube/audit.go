@@ -22,8 +22,8 @@ import (
 
 const (
 	auditEvery = time.Hour
-	// auditPatience is how long a watch that is up may be behind a list. About once a minute API servers tell
-	// a watch how far it is, so a quiet one is not behind for longer than that.
+	// auditPatience is how long a watch that is up may be behind a list. A quiet one of few objects, which gets no
+	// bookmarks, is behind the list for longer than that, but not behind its own resource.
 	auditPatience = 5 * time.Minute
 	auditPoll     = 200 * time.Millisecond
 )

@@ -89,14 +89,15 @@ func (f *feed) list(ctx context.Context, options metav1.ListOptions) (runtime.Ob
 	return records, nil
 }
 
+// fewObjects is how many objects of a resource are listed anew without regret. API servers send a bookmark a
+// minute to each watch that wants them, so that it can go on where it was after it broke. Most resources of most
+// clusters are small and quiet, and half of what a worker wakes up for would be their bookmarks.
+const fewObjects = 500
+
 func (f *feed) watch(ctx context.Context, options metav1.ListOptions) (watch.Interface, error) {
 	f.streaming = options.SendInitialEvents != nil && *options.SendInitialEvents
-	options.Watch = true
-	w, err := f.index.cluster.watcher.Get().AbsPath(resourcePath(f.kind)).
-		SpecificallyVersionedParams(&options, metav1.ParameterCodec, metav1.SchemeGroupVersion).Watch(ctx)
-	if err == nil && reflect.TypeOf(w) == emptyWatch {
-		err = io.ErrUnexpectedEOF
-	}
+	options.AllowWatchBookmarks = f.streaming || f.hasMany()
+	w, err := f.open(ctx, options)
 	if err != nil {
 		f.down(ctx, err)
 		if f.streaming && (utilnet.IsConnectionRefused(err) || apierrors.IsTooManyRequests(err)) {
@@ -109,7 +110,22 @@ func (f *feed) watch(ctx context.Context, options metav1.ListOptions) (watch.Int
 	if !f.streaming {
 		f.up()
 	}
-	return f.records(ctx, w), nil
+	return f.records(ctx, w, options), nil
+}
+
+func (f *feed) hasMany() (many bool) {
+	f.do(func() { many = len(f.r.entries) > fewObjects })
+	return many
+}
+
+func (f *feed) open(ctx context.Context, options metav1.ListOptions) (watch.Interface, error) {
+	options.Watch = true
+	w, err := f.index.cluster.watcher.Get().AbsPath(resourcePath(f.kind)).
+		SpecificallyVersionedParams(&options, metav1.ParameterCodec, metav1.SchemeGroupVersion).Watch(ctx)
+	if err == nil && reflect.TypeOf(w) == emptyWatch {
+		err = io.ErrUnexpectedEOF
+	}
+	return w, err
 }
 
 // emptyWatch is what client-go hands out, without an error, when the connection broke before an answer.
@@ -138,29 +154,57 @@ func (f *feed) down(ctx context.Context, err error) {
 
 // recordWatch turns the objects of a watch into records.
 type recordWatch struct {
+	out  chan watch.Event
+	done chan struct{} // closed by stop
+	stop func()
+
+	mu     sync.Mutex
 	source watch.Interface
-	out    chan watch.Event
-	done   chan struct{}
-	stop   func()
 }
 
 func (w *recordWatch) ResultChan() <-chan watch.Event { return w.out }
-func (w *recordWatch) Stop()                          { w.stop() }
 
-func (f *feed) records(ctx context.Context, source watch.Interface) watch.Interface {
+func (w *recordWatch) Stop() {
+	w.stop()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.source.Stop()
+}
+
+// goOn takes what follows from another source.
+func (w *recordWatch) goOn(source watch.Interface) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.source.Stop()
+	w.source = source
+	select {
+	case <-w.done:
+		source.Stop()
+	default:
+	}
+}
+
+func (f *feed) records(ctx context.Context, source watch.Interface, options metav1.ListOptions) watch.Interface {
 	w := &recordWatch{source: source, out: make(chan watch.Event), done: make(chan struct{})}
-	w.stop = sync.OnceFunc(func() { close(w.done); source.Stop() })
+	w.stop = sync.OnceFunc(func() { close(w.done) })
 	listing := f.streaming
-	f.index.running.Go(func() { f.forward(ctx, w, listing) })
+	f.index.running.Go(func() { f.forward(ctx, w, listing, options) })
 	return w
 }
 
-func (f *feed) forward(ctx context.Context, w *recordWatch, listing bool) {
+func (f *feed) forward(ctx context.Context, w *recordWatch, listing bool, options metav1.ListOptions) {
 	defer close(w.out)
-	defer w.stop()
-	for event := range w.source.ResultChan() {
-		switch object, _ := event.Object.(*arrived); event.Type {
+	defer w.Stop()
+	listed := 0
+	for events := w.source.ResultChan(); ; {
+		event, open := <-events
+		if !open {
+			break
+		}
+		object, _ := event.Object.(*arrived)
+		switch event.Type {
 		case watch.Added:
+			listed++
 			event.Object = f.index.recordNew(f.kind, &object.Unstructured, nil)
 		case watch.Modified:
 			rec := f.index.recordNew(f.kind, &object.Unstructured, nil)
@@ -176,6 +220,12 @@ func (f *feed) forward(ctx context.Context, w *recordWatch, listing bool) {
 		case <-w.done:
 			return
 		}
+		if listing && endsList(event) && listed <= fewObjects {
+			if source := f.unmarked(ctx, options, object.GetResourceVersion()); source != nil {
+				w.goOn(source)
+				events = source.ResultChan()
+			}
+		}
 	}
 	var err error
 	f.do(func() {
@@ -184,4 +234,22 @@ func (f *feed) forward(ctx context.Context, w *recordWatch, listing bool) {
 		}
 	})
 	f.down(ctx, err)
+}
+
+// endsList tells the bookmark after which the stream of a list goes on as a watch.
+func endsList(event watch.Event) bool {
+	object, ok := event.Object.(*arrived)
+	return ok && event.Type == watch.Bookmark && object.GetAnnotations()[metav1.InitialEventsAnnotationKey] == "true"
+}
+
+// unmarked opens the watch that goes on after a streamed list, without the bookmarks that such a list needs; nil if
+// that can't be done.
+func (f *feed) unmarked(ctx context.Context, options metav1.ListOptions, resourceVersion string) watch.Interface {
+	options.SendInitialEvents, options.ResourceVersionMatch, options.AllowWatchBookmarks = nil, "", false
+	options.ResourceVersion = resourceVersion
+	source, err := f.open(ctx, options)
+	if err != nil {
+		return nil
+	}
+	return source
 }

@@ -32,7 +32,8 @@ func (f *feed) Delete(obj any) error {
 	return nil
 }
 
-// Bookmark: the watch has told of everything up to this version. API servers say so about once a minute.
+// Bookmark: the watch has told of everything up to this version. API servers say so about once a minute to watches of
+// resources that have many objects.
 func (f *feed) Bookmark(resourceVersion string) error {
 	f.do(func() { f.r.seen = resourceVersion })
 	return nil
