@@ -1,17 +1,13 @@
 package kube_test
 
 import (
-	"context"
 	"fmt"
 	"net/http"
 	"net/url"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
-	"golang.org/x/sync/errgroup"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/client-go/rest"
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
@@ -49,19 +45,7 @@ func TestOnlyWatchesOfManyObjectsAskForBookmarks(t *testing.T) {
 		return fmt.Sprintf("apiVersion: rbac.authorization.k8s.io/v1\nkind: RoleBinding\nmetadata: {name: %s, namespace: %s}\nroleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: view}", name, ns)
 	}
 	first := create(t, binding("first"))
-	maps := api.Resource(resources["ConfigMap"].GVR()).Namespace(ns)
-	var makers errgroup.Group
-	makers.SetLimit(16)
-	for i := range 501 {
-		makers.Go(func() error {
-			_, err := maps.Create(t.Context(), object(t, configMap(ns, fmt.Sprint("c", i), "1")), metav1.CreateOptions{})
-			return err
-		})
-	}
-	require.NoError(t, makers.Wait())
-	t.Cleanup(func() {
-		_ = maps.DeleteCollection(context.Background(), metav1.DeleteOptions{}, metav1.ListOptions{})
-	})
+	crowd(t, 501)
 
 	transport, err := rest.TransportFor(admin)
 	require.NoError(t, err)
@@ -84,16 +68,15 @@ func TestOnlyWatchesOfManyObjectsAskForBookmarks(t *testing.T) {
 	_, watched := a.marked("/api/v1/configmaps")
 	require.False(t, watched, "the stream of the many objects goes on as their watch")
 	// A break that is noticed while nobody listens at the gate ends in a new list.
+	looks := 0
 	until(t, "the watches go on after a break", func() bool {
-		g.Shut()
-		g.Open()
-		for range 100 {
-			if _, watched := a.marked("/api/v1/configmaps"); watched && few() {
-				return true
-			}
-			time.Sleep(20 * time.Millisecond)
+		if looks%100 == 0 {
+			g.Shut()
+			g.Open()
 		}
-		return false
+		looks++
+		_, watched := a.marked("/api/v1/configmaps")
+		return watched && few()
 	})
 	third := create(t, binding("third"))
 	until(t, "what is new after the break is seen", func() bool { return has(third) })

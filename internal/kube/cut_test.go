@@ -26,14 +26,14 @@ import (
 	"github.com/active-cluster-sync/active-cluster-sync/internal/tree"
 )
 
-// crowd makes so many ConfigMaps that a list of them takes a while, and removes them after the test. Nobody
-// else touches them. It returns their namespace.
-func crowd(t *testing.T) string {
+// crowd makes many ConfigMaps, and removes them after the test. Nobody else touches them. It returns their
+// namespace.
+func crowd(t *testing.T, size int) string {
 	ns := namespace(t)
 	maps := api.Resource(resources["ConfigMap"].GVR()).Namespace(ns)
 	var makers errgroup.Group
 	makers.SetLimit(16)
-	for i := range crowdSize {
+	for i := range size {
 		makers.Go(func() error {
 			u := object(t, configMap(ns, fmt.Sprint("c", i), strings.Repeat("x", 200)))
 			_, err := maps.Create(t.Context(), u, metav1.CreateOptions{})
@@ -70,7 +70,7 @@ const (
 
 func TestListsThatBreakInTheMiddleLoseNothing(t *testing.T) {
 	t.Parallel()
-	crowded := crowd(t)
+	crowded := crowd(t, crowdSize)
 	t.Run("streamed", func(t *testing.T) { cutLists(t, crowded, true) })
 	t.Run("listed", func(t *testing.T) { cutLists(t, crowded, false) })
 	t.Run("API server killed", func(t *testing.T) { killAPIServer(t, crowded) })
