@@ -10,6 +10,9 @@ import (
 // pull is compared: as many as it has itself.
 const rawConnections = 16
 
+// turns is how many pulls are measured between raw requests at each repetition.
+const turns = 2
+
 // roundTrip is the way to a cluster on the other side of a continent and back.
 const roundTrip = 50 * time.Millisecond
 
@@ -18,18 +21,12 @@ const roundTrip = 50 * time.Millisecond
 // other.
 func (r *run) pull(ctx context.Context, number int) (result Pull, err error) {
 	pushed := r.branchOf(fmt.Sprintf("product-%d", number))
-	if result, err = r.standby(ctx, fmt.Sprintf("standby-%d", number), pushed); err != nil {
-		return result, err
-	}
 	bodies, err := r.bodies(ctx, pushed)
 	if err != nil {
 		return result, err
 	}
-	if result.Raw, err = r.raw(ctx, fmt.Sprintf("raw-%d", number), bodies); err != nil {
+	if result, err = r.turns(ctx, number, pushed, bodies); err != nil {
 		return result, err
-	}
-	if result.Raw.Objects != result.First.Changed {
-		return result, fmt.Errorf("the pull wrote %g objects, raw requests wrote %g: the figures can't be compared", result.First.Changed, result.Raw.Objects)
 	}
 	if result.Kubectl, err = r.kubectlApply(ctx, fmt.Sprintf("kubectl-%d", number), bodies, 0); err != nil {
 		return result, err
@@ -41,12 +38,44 @@ func (r *run) pull(ctx context.Context, number int) (result Pull, err error) {
 	return result, err
 }
 
-// standby measures the product's worker with strategy pull.
-func (r *run) standby(ctx context.Context, name string, pushed branch) (result Pull, err error) {
-	err = r.pulling(ctx, name, pushed, 0, func(ctx context.Context, p *pullRun) error {
-		result, err = p.measure(ctx)
-		return err
-	})
+// turns measures the product and raw requests in turns.
+func (r *run) turns(ctx context.Context, number int, pushed branch, bodies []body) (result Pull, err error) {
+	raws := make([]Rate, turns+1)
+	if raws[0], err = r.raw(ctx, fmt.Sprintf("raw-%d-0", number), bodies); err != nil {
+		return result, err
+	}
+	var first, drift []Cost
+	for i := range turns {
+		standby, err := r.standby(ctx, fmt.Sprintf("standby-%d-%d", number, i+1), pushed, result.Idle)
+		if err != nil {
+			return result, err
+		}
+		if i == 0 {
+			result.Idle, result.PeakRSS = standby.Idle, standby.PeakRSS
+		}
+		raw, err := r.raw(ctx, fmt.Sprintf("raw-%d-%d", number, i+1), bodies)
+		if err != nil {
+			return result, err
+		}
+		if raw.Objects != standby.First.Changed {
+			return result, fmt.Errorf("the pull wrote %g objects, raw requests wrote %g: the figures can't be compared", standby.First.Changed, raw.Objects)
+		}
+		raws[i+1] = raw
+		first, drift = append(first, standby.First), append(drift, standby.Drift)
+		result.Turns = append(result.Turns, Turn{
+			Before: raws[i].perSecond(), First: standby.First.written().perSecond(),
+			Drift: standby.Drift.written().perSecond(), After: raw.perSecond(),
+		})
+	}
+	result.First, result.Drift, result.Raw = medianCost(first), medianCost(drift), medianRate(raws)
+	return result, nil
+}
+
+// standby measures the product's worker with strategy pull. Idle ticks take
+// their time, and are measured where they aren't known yet.
+func (r *run) standby(ctx context.Context, name string, pushed branch, idle Cost) (result Pull, err error) {
+	result.Idle = idle
+	err = r.pulling(ctx, name, pushed, 0, func(ctx context.Context, p *pullRun) error { return p.measure(ctx, &result) })
 	return result, err
 }
 
@@ -73,13 +102,14 @@ func (r *run) pulling(ctx context.Context, name string, pushed branch, roundTrip
 // pullRun is the measuring of a worker that pulls.
 type pullRun struct{ productRun }
 
-func (p *pullRun) measure(ctx context.Context) (result Pull, err error) {
-	result.PeakRSS, err = p.take(ctx, []step{
-		{"first pull", &result.First, p.first},
-		{"idle ticks", &result.Idle, p.idle},
-		{"drift", &result.Drift, func(ctx context.Context) (Cost, error) { return p.restored(ctx, result.Idle) }},
-	})
-	return result, err
+func (p *pullRun) measure(ctx context.Context, result *Pull) (err error) {
+	steps := []step{{"first pull", &result.First, p.first}}
+	if result.Idle.GitRequests == 0 {
+		steps = append(steps, step{"idle ticks", &result.Idle, p.idle})
+	}
+	steps = append(steps, step{"drift", &result.Drift, func(ctx context.Context) (Cost, error) { return p.restored(ctx, result.Idle) }})
+	result.PeakRSS, err = p.take(ctx, steps)
+	return err
 }
 
 // first counts the worker's whole life up to here. The lock is off: what is

@@ -72,8 +72,8 @@ func (r Report) page() string {
 	paragraph("A ratio says how often the product's figure fits into that of `kubectl get` and `git push`. How all this was measured is told below.")
 	paragraph(costTable(r.Sizes).markdown())
 	paragraph("## Pull")
-	paragraph(fmt.Sprintf("An empty cluster becomes what was pushed. \"Of raw\" is the rate in percent of that of raw POSTs, \"kubectl's\" how often the rate of kubectl fits into it. "+
-		"\"From a distance\": the API server is %d ms away, there and back.", roundTrip.Milliseconds()))
+	paragraph(fmt.Sprintf("An empty cluster becomes what was pushed. \"Of raw\" is the rate in percent of that of raw POSTs around it, the median of %d pulls and what they lie between; \"kubectl's\" is how often the rate of kubectl fits into it. "+
+		"\"From a distance\": the API server is %d ms away, there and back.", turns*r.Settings.Repeat, roundTrip.Milliseconds()))
 	paragraph(pullTable(r.Sizes).markdown())
 	paragraph("## Push-pull")
 	paragraph("The enrolment of the first push goes on with strategy push-pull. Latency is the time from the edit until the other side has it.")
@@ -140,9 +140,11 @@ run with nothing to commit. CPU time is what its processes and their children us
 RSS that of the largest. "One by one" is the same with a kubectl for each resource, which is how such a script is
 mostly written.
 
-**Pull** has five further control planes, one after the other, so that each way begins with an empty cluster: what the
+**Pull** has further control planes, one after the other, so that each way begins with an empty cluster: what the
 worker pushed before is applied by another worker, created by raw requests, and a share of it applied by kubectl; then by a worker
-and by kubectl from a distance.
+and by kubectl from a distance. Workers and raw requests take turns, %d pulls with raw requests before and after each: what
+the machine does otherwise makes either of them faster at one time than at another, by half, and a share of raw is that
+of the mean of the raw requests right before and right after.
 
 - First pull: `+"`starter enroll --strategy pull --lock off`"+` with the age identity of the primary, from its start until the end
   of the Apply that wrote everything, after which `+"`starter status`"+` is InSync. It is all that a user waits for: the checks
@@ -168,7 +170,7 @@ each. Idle ticks are taken off as above.
 API requests are counted in the API server's audit log, by the user that each side has to itself; Git requests in the Git
 server's log. Bytes are those on the wire in both directions, TLS and headers included, counted by a relay before either
 server. Git objects are those that arrived in the repository.
-`, perNamespace, times(s.Repeat), s.IntervalSeconds, s.IdleTicks, s.Edits, rawConnections, share, s.Many, roundTrip.Milliseconds(), farShare, s.Edits)
+`, perNamespace, times(s.Repeat), s.IntervalSeconds, s.IdleTicks, s.Edits, turns, rawConnections, share, s.Many, roundTrip.Milliseconds(), farShare, s.Edits)
 }
 
 func times(n int) string {

@@ -58,9 +58,37 @@ type Pull struct {
 	// Raw and Kubectl are the first pull's rivals, each on an empty cluster.
 	Raw     Rate `json:"rawPosts"`
 	Kubectl Rate `json:"kubectlApply"`
+	// Turns are all pulls beside the raw requests that were made around them.
+	Turns []Turn `json:"turns"`
 	// Far and FarKubectl are the first pull and kubectl from a distance.
 	Far        Cost `json:"firstPullFromADistance"`
 	FarKubectl Rate `json:"kubectlApplyFromADistance"`
+}
+
+// Turn is a pull between raw requests, in objects per second. The machine is
+// faster at one time than at another, so that only what was measured next to
+// each other is compared.
+type Turn struct {
+	Before float64 `json:"rawPostsBefore"`
+	First  float64 `json:"firstPull"`
+	Drift  float64 `json:"drift"`
+	After  float64 `json:"rawPostsAfter"`
+}
+
+func firstPull(t Turn) float64     { return t.First }
+func driftRestored(t Turn) float64 { return t.Drift }
+
+// ofRaw is a rate of each turn in percent of that of the raw requests around it,
+// ascending; of turns that measured both.
+func ofRaw(turns []Turn, rate func(Turn) float64) []float64 {
+	var shares []float64
+	for _, t := range turns {
+		if share := over(rate(t), (t.Before+t.After)/2); share > 0 {
+			shares = append(shares, share*100)
+		}
+	}
+	slices.Sort(shares)
+	return shares
 }
 
 // Rate is how fast objects were created.
@@ -182,7 +210,9 @@ func medianPull(all []Pull) Pull {
 	var first, idle, drift, far []Cost
 	var raw, kubectl, farKubectl []Rate
 	var peaks []float64
+	var turns []Turn
 	for _, pull := range all {
+		turns = append(turns, pull.Turns...)
 		first, idle, drift = append(first, pull.First), append(idle, pull.Idle), append(drift, pull.Drift)
 		raw, kubectl = append(raw, pull.Raw), append(kubectl, pull.Kubectl)
 		far, farKubectl = append(far, pull.Far), append(farKubectl, pull.FarKubectl)
@@ -191,7 +221,7 @@ func medianPull(all []Pull) Pull {
 	return Pull{
 		First: medianCost(first), Idle: medianCost(idle), Drift: medianCost(drift),
 		PeakRSS: median(peaks), Raw: medianRate(raw), Kubectl: medianRate(kubectl),
-		Far: medianCost(far), FarKubectl: medianRate(farKubectl),
+		Far: medianCost(far), FarKubectl: medianRate(farKubectl), Turns: turns,
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 )
 
@@ -36,13 +37,29 @@ func TestMedianOfCostsTakesEachFigureForItself(t *testing.T) {
 
 func TestMedianOfPullsTakesEachFigureForItself(t *testing.T) {
 	got := medianPull([]Pull{
-		{First: Cost{Wall: 1}, Drift: Cost{Apply: 30}, PeakRSS: 5, Raw: Rate{Objects: 10, Seconds: 7}, Kubectl: Rate{CPU: 3}, Far: Cost{Wall: 5}, FarKubectl: Rate{Seconds: 4}},
+		{Turns: []Turn{{First: 1}}, First: Cost{Wall: 1}, Drift: Cost{Apply: 30}, PeakRSS: 5, Raw: Rate{Objects: 10, Seconds: 7}, Kubectl: Rate{CPU: 3}, Far: Cost{Wall: 5}, FarKubectl: Rate{Seconds: 4}},
 		{First: Cost{Wall: 3}, Drift: Cost{Apply: 10}, PeakRSS: 4, Raw: Rate{Objects: 10, Seconds: 9}, Kubectl: Rate{CPU: 1}, Far: Cost{Wall: 7}, FarKubectl: Rate{Seconds: 3}},
-		{First: Cost{Wall: 2}, Drift: Cost{Apply: 20}, PeakRSS: 6, Raw: Rate{Objects: 10, Seconds: 8}, Kubectl: Rate{CPU: 2}, Far: Cost{Wall: 6}, FarKubectl: Rate{Seconds: 5}},
+		{Turns: []Turn{{First: 2}}, First: Cost{Wall: 2}, Drift: Cost{Apply: 20}, PeakRSS: 6, Raw: Rate{Objects: 10, Seconds: 8}, Kubectl: Rate{CPU: 2}, Far: Cost{Wall: 6}, FarKubectl: Rate{Seconds: 5}},
 	})
 	if got.First.Wall != 2 || got.Drift.Apply != 20 || got.PeakRSS != 5 || got.Raw != (Rate{Objects: 10, Seconds: 8}) || got.Kubectl.CPU != 2 ||
-		got.Far.Wall != 6 || got.FarKubectl.Seconds != 4 {
+		got.Far.Wall != 6 || got.FarKubectl.Seconds != 4 || !slices.Equal(got.Turns, []Turn{{First: 1}, {First: 2}}) {
 		t.Errorf("got %+v", got)
+	}
+}
+
+func TestRatesAreComparedWithThoseOfRawRequestsAroundThem(t *testing.T) {
+	turns := []Turn{
+		{Before: 1000, First: 600, After: 1000},
+		{Before: 600, First: 500, After: 400},
+		{Before: 1000, After: 1000},
+		{First: 500},
+		{Before: 1000, First: 300, After: 500},
+	}
+	if got := ofRaw(turns, firstPull); !slices.Equal(got, []float64{40, 60, 100}) {
+		t.Errorf("got %v", got)
+	}
+	if got := ofRaw(turns, driftRestored); len(got) > 0 {
+		t.Errorf("nothing was restored, got %v", got)
 	}
 }
 
@@ -88,6 +105,7 @@ func TestReportIsWrittenInItsShape(t *testing.T) {
 			Pull     struct {
 				FirstPull, IdleTick, DriftTick, FirstPullFromADistance struct{ WallSeconds, ApplySeconds, CPUSeconds, ChangedFiles float64 }
 				RawPosts, KubectlApply, KubectlApplyFromADistance      struct{ Objects, WallSeconds float64 }
+				Turns                                                  []struct{ RawPostsBefore, FirstPull, Drift, RawPostsAfter float64 }
 			}
 		}
 		Requirements []struct{ What, Verdict string }
@@ -108,6 +126,7 @@ func TestReportIsWrittenInItsShape(t *testing.T) {
 	}
 	if pull := got.Sizes[1].Pull; pull.FirstPull.WallSeconds != 10 || pull.FirstPull.ApplySeconds != 9 || pull.DriftTick.ChangedFiles != 1000 ||
 		pull.RawPosts.Objects != 10101 || pull.KubectlApply.WallSeconds != 10 ||
+		len(pull.Turns) != 3 || pull.Turns[1].RawPostsBefore != 1000 || pull.Turns[1].FirstPull != 600 || pull.Turns[1].Drift != 450 || pull.Turns[1].RawPostsAfter != 500 ||
 		pull.FirstPullFromADistance.WallSeconds != 12 || pull.KubectlApplyFromADistance.Objects != 150 {
 		t.Errorf("got %+v", pull)
 	}
@@ -144,6 +163,11 @@ func sample() Report {
 				PeakRSS: 180e6,
 				Raw:     Rate{Objects: 10101 * scale, Seconds: 8 * scale},
 				Kubectl: Rate{Objects: 400, Seconds: 10, CPU: 5},
+				Turns: []Turn{
+					{Before: 1000, First: 640, Drift: 560, After: 1000},
+					{Before: 1000, First: 600, Drift: 450, After: 500},
+					{Before: 600, First: 500, Drift: 300, After: 400},
+				},
 
 				Far:        Cost{Wall: 12 * scale, Apply: 10 * scale, CPU: 8 * scale, Changed: 10101 * scale},
 				FarKubectl: Rate{Objects: 150, Seconds: 10, CPU: 2},

@@ -115,21 +115,22 @@ func pullTable(sizes []Size) *table {
 	for _, size := range sizes {
 		pull := size.Pull
 		kubectl := pull.Kubectl
-		row := func(what string, rate Rate, rest ...string) {
+		row := func(what string, rate Rate, ofRaw string, rest ...string) {
 			t.row(append([]string{count(size.Objects), what, number(rate.Objects), seconds(rate.Seconds), rest[0], perSecond(rate),
-				percentage(rate, pull.Raw), ratio(rate.perSecond(), kubectl.perSecond()), seconds(rate.CPU)}, rest[1:]...)...)
+				ofRaw, ratio(rate.perSecond(), kubectl.perSecond()), seconds(rate.CPU)}, rest[1:]...)...)
 		}
-		product := func(what string, c Cost) {
-			row(what, c.written(), seconds(c.Apply), number(c.allAPIRequests()), byteCount(c.APIBytes), number(c.GitRequests))
+		product := func(what string, c Cost, ofRaw string) {
+			row(what, c.written(), ofRaw, seconds(c.Apply), number(c.allAPIRequests()), byteCount(c.APIBytes), number(c.GitRequests))
 		}
-		product("first pull", pull.First)
-		row("raw POSTs", pull.Raw, nothing, nothing, nothing, nothing)
-		row("kubectl apply --server-side", kubectl, nothing, nothing, nothing, nothing)
-		product("drift restored", pull.Drift)
-		product("idle tick", pull.Idle)
+		rival := func(what string, rate Rate) { row(what, rate, nothing, nothing, nothing, nothing, nothing) }
+		product("first pull", pull.First, percentage(ofRaw(pull.Turns, firstPull)))
+		rival("raw POSTs", pull.Raw)
+		rival("kubectl apply --server-side", kubectl)
+		product("drift restored", pull.Drift, percentage(ofRaw(pull.Turns, driftRestored)))
+		product("idle tick", pull.Idle, nothing)
 		kubectl = pull.FarKubectl
-		product("first pull, from a distance", pull.Far)
-		row("kubectl apply, from a distance", kubectl, nothing, nothing, nothing, nothing)
+		product("first pull, from a distance", pull.Far, nothing)
+		rival("kubectl apply, from a distance", kubectl)
 	}
 	return t
 }
@@ -156,12 +157,12 @@ func perSecond(rate Rate) string {
 	return digits(rate.perSecond())
 }
 
-// percentage is a rate in percent of another one.
-func percentage(rate, of Rate) string {
-	if rate.perSecond() == 0 || of.perSecond() == 0 {
+// percentage is the median of shares in percent, and what they lie between.
+func percentage(ascending []float64) string {
+	if len(ascending) == 0 {
 		return nothing
 	}
-	return digits(rate.perSecond()/of.perSecond()*100) + " %"
+	return fmt.Sprintf("%s %% (%s–%s)", digits(median(ascending)), digits(ascending[0]), digits(ascending[len(ascending)-1]))
 }
 
 // memoryTable has a row for each size.
