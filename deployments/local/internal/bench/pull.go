@@ -25,7 +25,7 @@ func (r *run) pull(ctx context.Context, number int) (result Pull, err error) {
 	if err != nil {
 		return result, err
 	}
-	if result, err = r.turns(ctx, number, pushed, bodies); err != nil {
+	if result, err = r.inTurns(ctx, number, pushed, bodies); err != nil {
 		return result, err
 	}
 	if result.Kubectl, err = r.kubectlApply(ctx, fmt.Sprintf("kubectl-%d", number), bodies, 0); err != nil {
@@ -38,8 +38,8 @@ func (r *run) pull(ctx context.Context, number int) (result Pull, err error) {
 	return result, err
 }
 
-// turns measures the product and raw requests in turns.
-func (r *run) turns(ctx context.Context, number int, pushed branch, bodies []body) (result Pull, err error) {
+// inTurns measures the product and raw requests in turns.
+func (r *run) inTurns(ctx context.Context, number int, pushed branch, bodies []body) (result Pull, err error) {
 	raws := make([]Rate, turns+1)
 	if raws[0], err = r.raw(ctx, fmt.Sprintf("raw-%d-0", number), bodies); err != nil {
 		return result, err
